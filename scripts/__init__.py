@@ -1,0 +1,1 @@
+"""What the Makefile runs: the servers of the tests, and checks of the house rules."""

@@ -1,0 +1,1 @@
+"""Fixtures and rules of the test run; ``conftest.py`` loads them."""
