@@ -1,0 +1,1 @@
+"""The ground floor. It knows no business and imports no module."""

@@ -1,0 +1,96 @@
+"""Who is calling, and whether they may: deny by default, declared on every route."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from paifang.core.errors import Forbidden, Unauthenticated
+
+# auto_error off: our own answer is a problem+json. It is here for the OpenAPI document alone,
+# where it makes "Authorize" appear; the authenticators read the header.
+_bearer = HTTPBearer(auto_error=False, description="The administrator key.")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever makes a request."""
+
+    id: str
+    """Stable id of the caller, written into audit entries."""
+    name: str
+    """For people to read."""
+    kind: str = "person"
+    """``person`` or ``administrator_key``."""
+    permissions: frozenset[str] = field(default_factory=frozenset)
+    all_permissions: bool = False
+    """True for the administrator key: it may do everything."""
+
+    def may(self, permission: StrEnum) -> bool:
+        """Whether the caller holds the permission."""
+        return self.all_permissions or permission.value in self.permissions
+
+
+async def principal(request: Request) -> Principal:
+    """The caller of this request, found once.
+
+    Raises:
+        Unauthenticated: no credentials, or none that anybody recognises.
+    """
+    known = getattr(request.state, "principal", None)
+    if known is None:
+        runtime = request.app.state.runtime
+        for authenticator in runtime.authenticators:
+            known = await authenticator(request, runtime)
+            if known is not None:
+                break
+        else:
+            raise Unauthenticated("Send the administrator key as `Authorization: Bearer <key>`.")
+        request.state.principal = known
+    return cast("Principal", known)
+
+
+Caller = Annotated[Principal, Depends(principal)]
+"""A route's parameter: who is calling."""
+
+ACCESS_MARK = "paifang_access"
+
+
+def require(permission: StrEnum) -> Any:
+    """A dependency for ``dependencies=[require(GatewayPermission.TOKENS_READ)]`` on a route.
+
+    Exactly one of this and :func:`public` stands on every route; the start fails otherwise.
+    """
+
+    async def check(caller: Caller, _scheme: Annotated[Any, Depends(_bearer)]) -> None:
+        if not caller.may(permission):
+            raise Forbidden(f"This needs the permission {permission.value}.")
+
+    return _marked(check, permission)
+
+
+def public() -> Any:
+    """A dependency that says: anybody may call this route, without credentials."""
+
+    async def check() -> None:
+        return None
+
+    return _marked(check, None)
+
+
+def _marked(check: Callable[..., Any], permission: StrEnum | None) -> Any:
+    setattr(check, ACCESS_MARK, permission)
+    return Depends(check)
+
+
+def declared_access(route: Any) -> list[StrEnum | None]:
+    """What a route declares: its permissions, None for each ``public()``; one entry is right."""
+    found: list[StrEnum | None] = []
+    for dependency in getattr(route, "dependencies", []):
+        call = dependency.dependency
+        if hasattr(call, ACCESS_MARK):
+            found.append(getattr(call, ACCESS_MARK))
+    return found

@@ -1,0 +1,77 @@
+"""What commands share: the runtime they work on, and output for people or for scripts."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+import orjson
+
+from paifang.core.auth import Principal
+from paifang.core.errors import AppError
+from paifang.core.runtime import Runtime
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+OPERATOR = Principal(id="command-line", name="Command line", kind="operator", all_permissions=True)
+"""Who acts when a command changes something: whoever may read the home folder's keys."""
+
+
+@dataclass(frozen=True)
+class Opener:
+    """In ``click``'s context object: opens the runtime when a command needs it."""
+
+    open: Callable[[], Awaitable[Runtime]]
+    """Loads the settings, and fails when the database is not at this version's schema."""
+
+
+def runtime_command(
+    function: Callable[Concatenate[Runtime, P], Awaitable[None]],
+) -> Callable[P, None]:
+    """Turn ``async def command(runtime, *, ...)`` into a function for ``@click.command()``.
+
+    A refusal (:class:`~paifang.core.errors.AppError`) becomes a message and exit status 1.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        opener = click.get_current_context().find_object(Opener)
+        if opener is None:
+            raise click.ClickException("this command must be started by `paifang`")
+
+        async def main() -> None:
+            runtime = await opener.open()
+            try:
+                await function(runtime, *args, **kwargs)
+            finally:
+                await runtime.db.close()
+
+        try:
+            asyncio.run(main())
+        except AppError as error:
+            lines = [error.detail, *(f"  {e['field']}: {e['message']}" for e in error.errors)]
+            raise click.ClickException("\n".join(lines)) from error
+
+    return run
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def print_json(value: Any) -> None:
+    """Indented JSON on standard output; dates and UUIDs as text."""
+    click.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A plain table, columns as wide as their widest cell."""
+    cells = [[("-" if cell is None else str(cell)) for cell in row] for row in rows]
+    widths = [
+        max([len(header), *(len(row[i]) for row in cells)]) for i, header in enumerate(headers)
+    ]
+    for row in [list(headers), *cells]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())

@@ -1,0 +1,71 @@
+"""Events: news that other features may want, carried by jobs.
+
+An event is a frozen dataclass of ids. Publishing it asks for one job per subscriber, in the
+publisher's transaction: the news travels if and only if the change is committed, and each
+subscriber is retried on its own. It arrives a moment later; ask for what must be true at once.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from paifang.core.jobs.job import Job, enqueue
+
+if TYPE_CHECKING:
+    from paifang.core.module import Module
+
+
+class Events:
+    """Which jobs handle which event, from the modules' manifests.
+
+    Raises:
+        ValueError: an event is not a dataclass, or a subscriber does not take its fields.
+    """
+
+    def __init__(self, modules: Iterable["Module"] = ()) -> None:
+        self._jobs: dict[type, tuple[Job, ...]] = {}
+        for module in modules:
+            self._add(module.subscribers)
+
+    def _add(self, subscribers: Mapping[type, tuple[Job, ...]]) -> None:
+        for event, jobs in subscribers.items():
+            if not dataclasses.is_dataclass(event):
+                raise ValueError(f"the event {event.__qualname__} is not a dataclass")
+            for job in jobs:
+                # A value of the right kind, to see whether the names fit.
+                job.check({field.name: "" for field in dataclasses.fields(event)})
+            self._jobs[event] = self._jobs.get(event, ()) + jobs
+
+    def subscribers(self, event: type) -> tuple[Job, ...]:
+        """The jobs that handle an event."""
+        return self._jobs.get(event, ())
+
+
+class _Installed:
+    events: Events | None = None
+
+
+def install(events: Events | None) -> None:
+    """Set the process's subscriptions, once at its start; None takes them away (in tests)."""
+    _Installed.events = events
+
+
+def publish(session: AsyncSession, event: Any, /) -> list[str]:
+    """Tell the subscribers of an event, in the caller's transaction.
+
+    Returns:
+        The ids of the jobs that will handle it.
+
+    Raises:
+        RuntimeError: :func:`install` was not called; the news would have been lost.
+        ValueError: a field is not text, a number, true, false or None.
+    """
+    if _Installed.events is None:
+        raise RuntimeError("events.install() must come first: nobody would hear of this event")
+    # Not asdict: a field that is a record of its own is to be refused, not unfolded.
+    arguments = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    return [
+        enqueue(session, job, **arguments) for job in _Installed.events.subscribers(type(event))
+    ]

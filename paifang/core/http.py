@@ -1,0 +1,193 @@
+"""How errors leave the API: ``application/problem+json`` for every one of them (RFC 9457)."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from paifang.core.errors import AppError, problem
+
+log = logging.getLogger("paifang.http")
+
+
+def request_id(request: Request) -> str:
+    """The id of this request, as in its ``x-request-id`` header and in the logs."""
+    return str(request.scope.get("state", {}).get("request_id", ""))
+
+
+def problem_response(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    errors: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem as a response.
+
+    A route that imitates another service's API has that service's shape of errors: its route
+    class carries ``render_problem(status, detail, headers)``. It is done here, after the
+    exception has rolled the transaction back, because a returned error would commit.
+    """
+    render = getattr(request.scope.get("route"), "render_problem", None)
+    if render is not None:
+        imitated: Response = render(status, detail, headers)
+        return imitated
+    body = problem(
+        status=status,
+        code=code,
+        title=title,
+        detail=detail,
+        request_id=request_id(request),
+        errors=errors,
+    )
+    return Response(
+        orjson.dumps(body), status, media_type="application/problem+json", headers=headers
+    )
+
+
+async def _app_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)  # noqa: S101  # registered for nothing else
+    return problem_response(
+        request,
+        status=error.status,
+        code=error.code,
+        title=error.title,
+        detail=error.detail,
+        errors=error.errors,
+        headers=error.headers,
+    )
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for nothing else
+    # The input itself is left out: it may hold a secret.
+    errors = [
+        {
+            "field": ".".join(str(part) for part in item["loc"][1:]),
+            "in": str(item["loc"][0]) if item["loc"] else "body",
+            "message": item["msg"],
+        }
+        for item in error.errors()
+    ]
+    first = errors[0] if errors else {"field": "", "message": "the request is not valid"}
+    where = first["field"] or "the body"
+    return problem_response(
+        request,
+        status=422,
+        code="invalid",
+        title="A value is not valid",
+        detail=f"{where}: {first['message']}",
+        errors=errors,
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for nothing else
+    phrase = HTTPStatus(error.status_code).phrase
+    return problem_response(
+        request,
+        status=error.status_code,
+        code=phrase.lower().replace(" ", "_").replace("-", "_"),
+        title=phrase,
+        detail=str(error.detail),
+        headers=error.headers,
+    )
+
+
+async def _integrity(request: Request, error: Exception) -> Response:
+    # Services check first and say what collides; this is the race that got past the check.
+    log.info("a constraint refused a change: %s", type(error).__name__)
+    return problem_response(
+        request,
+        status=409,
+        code="conflict",
+        title="The change collides with another one",
+        detail="The same name or id was made at the same moment. Load and try again.",
+    )
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.error("the database did not answer", exc_info=error)
+    return problem_response(
+        request,
+        status=503,
+        code="database_unavailable",
+        title="The database is not available right now",
+        detail="Nothing was changed. Try again in a moment.",
+        headers={"Retry-After": "2"},
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
+    return problem_response(
+        request,
+        status=500,
+        code="internal_error",
+        title="Something went wrong on our side",
+        detail="The request id below finds it in the log.",
+    )
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error as a problem; nothing of an exception's text reaches the caller."""
+    app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(IntegrityError, _integrity)
+    app.add_exception_handler(PoolTimeoutError, _unavailable)
+    app.add_exception_handler(DBAPIError, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+DEFAULT_CSP = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    b"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    b"frame-ancestors 'none'"
+)
+"""Content-Security-Policy of every answer that does not bring its own."""
+
+
+class SecurityHeaders:
+    """Adds the security headers to every answer, and ``no-store`` to those of the API."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on and add to the head of its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        api = scope["path"].startswith("/api/")
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message.setdefault("headers", [])
+                names = {name.lower() for name, _value in headers}
+                headers.extend(h for h in SECURITY_HEADERS if h[0] not in names)
+                if b"content-security-policy" not in names:
+                    headers.append((b"content-security-policy", DEFAULT_CSP))
+                if api and b"cache-control" not in names:
+                    headers.append((b"cache-control", b"no-store"))
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,119 @@
+"""Delivering a mail: claim it, hand it over, write down what became of it.
+
+At least once: a process that dies between the server's yes and our note of it leaves a mail that
+is sent again, with the same Message-ID. Never by two at the same time: claiming pushes
+``next_try_at`` ahead of what an attempt can take, and nobody claims before it.
+"""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from paifang.core.db import Database, utc_now
+from paifang.core.mail.backends import MailBackend, Outcome
+from paifang.core.mail.models import Mail, MailState
+
+logger = logging.getLogger(__name__)
+
+TRY_AGAIN_AFTER = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
+"""Seconds from each attempt to the next; after the last one the mail is given up."""
+MAX_ATTEMPTS = len(TRY_AGAIN_AFTER) + 1
+FORGOTTEN_AFTER = 600
+"""Seconds after which a mail that nobody tried is due again, should its job have got lost."""
+
+
+async def claim(session: AsyncSession, *, mail_id: UUID, attempt_seconds: float) -> bool:
+    """Take the mail for one attempt; False when it is not due, done, gone, or given up now."""
+    now = utc_now()
+    due = (Mail.id == mail_id, Mail.state == MailState.QUEUED, Mail.next_try_at <= now)
+    attempts = await session.scalar(select(Mail.attempts).where(*due))
+    if attempts is None:
+        return False
+    if attempts >= MAX_ATTEMPTS:  # its last attempt ended with the process that made it
+        await _finish(session, mail_id, MailState.FAILED)
+        return False
+    wait = TRY_AGAIN_AFTER[min(attempts, MAX_ATTEMPTS - 2)]
+    taken = await session.execute(
+        update(Mail)
+        .where(*due, Mail.attempts == attempts)
+        .values(
+            attempts=attempts + 1,
+            next_try_at=now + timedelta(seconds=max(wait, 2 * attempt_seconds)),
+        )
+    )
+    return bool(taken.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has it
+
+
+async def record(session: AsyncSession, *, mail_id: UUID, outcome: Outcome) -> MailState:
+    """Write down what became of an attempt; the state the mail is in then."""
+    state = outcome.state
+    if state is MailState.QUEUED:
+        attempts = await session.scalar(select(Mail.attempts).where(Mail.id == mail_id)) or 0
+        if attempts >= MAX_ATTEMPTS:
+            state = MailState.FAILED
+    await _finish(session, mail_id, state, error=outcome.error)
+    if state is MailState.FAILED:
+        logger.error("Mail %s can't be delivered: %s", mail_id, outcome.error)
+    elif state is MailState.QUEUED:
+        logger.warning("Mail %s is tried again later: %s", mail_id, outcome.error)
+    else:
+        logger.info("Mail %s is %s", mail_id, state)
+    return state
+
+
+async def _finish(
+    session: AsyncSession, mail_id: UUID, state: MailState, error: str | None = None
+) -> None:
+    values: dict[str, object] = {"state": state}
+    if error is not None or state is not MailState.FAILED:  # else the last error stays
+        values["error"] = error
+    if state is MailState.SENT:
+        values |= {"sent_at": utc_now(), "text": "", "html": None}
+    await session.execute(
+        update(Mail).where(Mail.id == mail_id, Mail.state == MailState.QUEUED).values(**values)
+    )
+
+
+async def hand_over(database: Database, backend: MailBackend, *, mail_id: UUID) -> Outcome:
+    """One attempt, outside of any transaction."""
+    async with database.reading() as session:
+        mail = await session.get(Mail, mail_id)
+    if mail is None:
+        return Outcome(MailState.FAILED, "the mail is gone")
+    if mail.state != MailState.QUEUED:  # this step is repeated after it had been written down
+        return Outcome(MailState(mail.state), mail.error)
+    return await backend.send(mail)
+
+
+async def deliver(database: Database, backend: MailBackend, *, mail_id: UUID) -> MailState | None:
+    """Make one attempt if the mail is due; repeating it is harmless.
+
+    Returns:
+        The state afterwards; None when there was nothing to do.
+    """
+    async with database.transaction() as session:
+        if not await claim(session, mail_id=mail_id, attempt_seconds=backend.attempt_seconds):
+            return None
+    outcome = await hand_over(database, backend, mail_id=mail_id)
+    async with database.transaction() as session:
+        return await record(session, mail_id=mail_id, outcome=outcome)
+
+
+async def due_mails(session: AsyncSession, *, limit: int = 200) -> list[UUID]:
+    """Mails whose next attempt is due, the longest waiting first."""
+    now = utc_now()
+    forgotten = now - timedelta(seconds=FORGOTTEN_AFTER)
+    rows = await session.scalars(
+        select(Mail.id)
+        .where(
+            Mail.state == MailState.QUEUED,
+            Mail.next_try_at <= now,
+            or_(Mail.attempts > 0, and_(Mail.attempts == 0, Mail.next_try_at <= forgotten)),
+        )
+        .order_by(Mail.next_try_at)
+        .limit(limit)
+    )
+    return list(rows)

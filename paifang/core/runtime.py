@@ -1,0 +1,50 @@
+"""What a running process holds: made once at the start, handed to whoever needs it."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client.registry import Collector
+
+from paifang.core.db.engine import Database
+from paifang.core.module import Authenticator, Module
+from paifang.core.secrets import Secrets
+from paifang.core.settings import CoreSettings
+
+ROLES = frozenset({"gateway", "console", "worker"})
+"""What a process can be: ``up`` is all of them, ``serve --only`` one."""
+
+
+@dataclass
+class Runtime:
+    """The parts of one process. ``request.app.state.runtime`` in a route."""
+
+    settings: CoreSettings
+    db: Database
+    secrets: Secrets
+    modules: tuple[Module, ...] = ()
+    roles: frozenset[str] = ROLES
+    authenticators: tuple[Authenticator, ...] = ()
+    parts: dict[type, Any] = field(default_factory=dict)
+    """What modules keep here, by class: the gateway's relay, for one."""
+    ready: dict[str, Callable[[], Awaitable[str]]] = field(default_factory=dict)
+    """What ``/readyz`` asks: a name and a function that returns an empty string when all is
+    well, else the reason why not."""
+    drains: list[Callable[[float], Coroutine[Any, Any, None]]] = field(default_factory=list)
+    """Called at SIGTERM with the seconds that running work may still take."""
+    collectors: list[Collector] = field(default_factory=list)
+    """What ``/metrics`` shows."""
+    notes: list[str] = field(default_factory=list)
+    """Lines for the person who started it, printed once it listens; may hold a fresh token."""
+    port: int = 0
+    """The port it listens on, when it does; the settings may have said "any"."""
+    draining: bool = False
+    """True once SIGTERM has come: not ready, no new work."""
+
+    @property
+    def base_url(self) -> str:
+        """The address to print and put into links, with the real port."""
+        settings = self.settings
+        if self.port and not settings.public_url:
+            return settings.model_copy(update={"port": self.port}).base_url
+        return settings.base_url

@@ -1,0 +1,113 @@
+"""Keys of this installation: made at the first start, kept in home with mode 0600."""
+
+import contextlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from paifang.core.settings import CoreSettings
+
+
+class SecretsError(Exception):
+    """A key is missing, too short or unreadable; the message says which and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The keys. Nothing here is ever logged; ``repr`` hides it."""
+
+    admin_key: str
+    admin_key_path: Path | None
+    """Where the administrator key is kept; None when a setting gives it."""
+    secret_key: bytes
+    cipher: MultiFernet
+
+    def __repr__(self) -> str:
+        """No secrets."""
+        return "Secrets(...)"
+
+    def is_admin_key(self, candidate: str) -> bool:
+        """Compare in constant time."""
+        return hmac.compare_digest(candidate.encode(), self.admin_key.encode())
+
+    def encrypt(self, text: str) -> bytes:
+        """Encrypt with the current key (Fernet: AES-128-CBC with HMAC-SHA256)."""
+        return self.cipher.encrypt(text.encode())
+
+    def decrypt(self, data: bytes) -> str:
+        """Decrypt with whichever of the keys fits.
+
+        Raises:
+            SecretsError: none does.
+        """
+        try:
+            return self.cipher.decrypt(data).decode()
+        except InvalidToken as error:
+            raise SecretsError(
+                "A stored credential can't be decrypted: PAIFANG_ENCRYPTION_KEYS (or "
+                "encryption.keys in the home folder) lacks the key it was written with."
+            ) from error
+
+    def rotate(self, data: bytes) -> bytes:
+        """The same secret, encrypted with the current key."""
+        return self.cipher.rotate(data)
+
+
+def open_secrets(settings: CoreSettings) -> Secrets:
+    """Read the keys, and make those that no setting gives and no file holds.
+
+    Raises:
+        SecretsError: a key is too weak or malformed.
+    """
+    given_admin = settings.admin_key.get_secret_value()
+    if given_admin and settings.env == "production" and len(given_admin) < 16:
+        raise SecretsError(
+            "PAIFANG_ADMIN_KEY is shorter than 16 characters; in production that can be guessed"
+        )
+    admin_path = settings.home / "admin.key"
+    admin = given_admin or _kept(admin_path, "pf_admin_" + secrets.token_urlsafe(32))
+    signing = settings.secret_key.get_secret_value() or _kept(
+        settings.home / "secret.key", secrets.token_urlsafe(48)
+    )
+    if len(signing) < 32:
+        raise SecretsError("PAIFANG_SECRET_KEY needs at least 32 characters")
+    keys = settings.encryption_keys.get_secret_value() or _kept(
+        settings.home / "encryption.keys", Fernet.generate_key().decode()
+    )
+    try:
+        cipher = MultiFernet([Fernet(k.strip()) for k in keys.replace("\n", ",").split(",") if k])
+    except ValueError as error:
+        raise SecretsError(
+            "PAIFANG_ENCRYPTION_KEYS must be Fernet keys (32 bytes, URL-safe base64), "
+            "comma-separated; `paifang new-encryption-key` makes one"
+        ) from error
+    return Secrets(
+        admin_key=admin,
+        admin_key_path=None if given_admin else admin_path,
+        secret_key=signing.encode(),
+        cipher=cipher,
+    )
+
+
+def _kept(path: Path, fresh: str) -> str:
+    """The secret in the file; when there is no file, it is made with ``fresh``."""
+    try:
+        text = path.read_text().strip()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written aside and linked: of two processes that start together one wins, and the
+        # other never reads a file that is not finished.
+        aside = path.with_name(f"{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(fresh + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, path)
+        aside.unlink()
+        return _kept(path, fresh)
+    if not text:
+        raise SecretsError(f"{path} is empty; delete it and a new key is made")
+    return text

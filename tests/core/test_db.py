@@ -1,0 +1,102 @@
+"""Transactions, types and counters mean the same on all three databases."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import delete, select
+from sqlalchemy.exc import InvalidRequestError, StatementError
+
+from paifang.core.audit import AuditEntry
+from paifang.core.db import Database, bump_version, next_number, on_commit, read_version
+from paifang.core.db.counters import Counter
+
+
+async def test_a_block_that_raises_changes_nothing(db: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with db.transaction() as session:
+            await bump_version(session, "thing")
+            raise RuntimeError
+    async with db.reading() as session:
+        assert await read_version(session, "thing") == 0
+
+
+async def test_a_reading_session_changes_nothing(db: Database) -> None:
+    async with db.reading() as session:
+        session.add(Counter(name="version:thing", value=7))
+        await session.flush()
+    async with db.reading() as session:
+        assert await read_version(session, "thing") == 0
+
+
+async def test_numbers_count_from_one_and_a_rolled_back_one_is_given_again(db: Database) -> None:
+    async with db.transaction() as session:
+        assert await next_number(session, "things") == 1
+    with pytest.raises(RuntimeError):
+        async with db.transaction() as session:
+            assert await next_number(session, "things") == 2
+            raise RuntimeError
+    async with db.transaction() as session:
+        assert await next_number(session, "things") == 2
+
+
+async def test_listeners_and_callbacks_run_after_the_commit_and_not_after_a_rollback(
+    db: Database,
+) -> None:
+    seen: list[str] = []
+
+    async def committed() -> None:
+        async with db.reading() as session:
+            seen.append(f"version {await read_version(session, 'thing')}")
+
+    async def called() -> None:
+        seen.append("callback")
+
+    db.on_version("thing", committed)
+    async with db.transaction() as session:
+        await bump_version(session, "thing")
+        on_commit(session, called)
+        on_commit(session, called)
+        assert seen == []
+    assert seen == ["version 1", "callback"]
+
+    with pytest.raises(RuntimeError):
+        async with db.transaction() as session:
+            await bump_version(session, "thing")
+            raise RuntimeError
+    assert seen == ["version 1", "callback"]
+
+
+async def test_a_moment_comes_back_as_the_same_instant_in_utc(db: Database) -> None:
+    taipei = datetime(2026, 3, 4, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=8)))
+    async with db.transaction() as session:
+        session.add(
+            AuditEntry(
+                at=taipei,
+                actor_id="a",
+                actor_name="名字 🙂",
+                action="x",
+                subject_type="t",
+                subject_id="1",
+                changes={"名": ["值", None, 1.5]},
+            )
+        )
+    async with db.reading() as session:
+        entry = (await session.scalars(select(AuditEntry))).one()
+    assert entry.at == taipei
+    assert entry.at.tzinfo is UTC
+    assert entry.at.microsecond == 123456
+    assert entry.actor_name == "名字 🙂"
+    assert entry.changes == {"名": ["值", None, 1.5]}
+
+
+async def test_a_moment_without_a_time_zone_is_refused(db: Database) -> None:
+    with pytest.raises(StatementError, match="time zone"):
+        async with db.transaction() as session:
+            await session.execute(delete(AuditEntry).where(AuditEntry.at < datetime(2026, 1, 1)))
+
+
+async def test_a_closed_session_refuses_to_work(db: Database) -> None:
+    async with db.transaction() as session:
+        await bump_version(session, "thing")
+    with pytest.raises(InvalidRequestError):
+        await read_version(session, "thing")
