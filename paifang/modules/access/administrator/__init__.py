@@ -1,0 +1,1 @@
+"""The administrator key: the one credential that exists before there are people."""

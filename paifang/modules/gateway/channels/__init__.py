@@ -1,0 +1,1 @@
+"""Channels: the upstreams, a provider at a base URL with its credentials."""

@@ -1,0 +1,1 @@
+"""``/api/groups`` and ``/api/group``."""

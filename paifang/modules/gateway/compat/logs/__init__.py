@@ -1,0 +1,1 @@
+"""``/api/logs`` and ``/api/log``."""

@@ -1,0 +1,1 @@
+"""``/api/option``: what that service lets one change while it runs."""

@@ -1,0 +1,1 @@
+"""``/api/models``: the models that channels serve, and their prices."""

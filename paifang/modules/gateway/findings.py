@@ -1,0 +1,88 @@
+"""What ``paifang doctor`` says about the gateway."""
+
+import asyncio
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from paifang.core.module import Finding
+from paifang.core.runtime import Runtime
+from paifang.core.secrets import SecretsError
+from paifang.modules.gateway.channels.models import Channel
+from paifang.modules.gateway.local import files
+from paifang.modules.gateway.prices import service as prices
+from paifang.modules.gateway.tokens.models import Token
+
+
+async def look(runtime: Runtime) -> list[Finding]:
+    """Local models, channels, prices and tokens."""
+    findings = await _local(runtime)
+    try:
+        async with runtime.db.reading() as session:
+            channels = list(await session.scalars(select(Channel).order_by(Channel.name)))
+            tokens = await session.scalar(select(func.count()).select_from(Token))
+            unpriced = [s.model for s in await prices.served_models(session) if s.price is None]
+    except SQLAlchemyError:
+        return findings  # the check of the database says what is wrong with it
+    findings += [_channel(runtime, channel) for channel in channels]
+    if not channels:
+        findings.append(
+            Finding(
+                "off",
+                "channels",
+                "there is none, so no model answers",
+                "paifang gateway channels add --help",
+            )
+        )
+    if unpriced:
+        findings.append(
+            Finding(
+                "warning",
+                "prices",
+                f"no price for {', '.join(unpriced[:10])}: their calls are flagged as unpriced",
+                "paifang gateway prices set MODEL --input … --output …",
+            )
+        )
+    if not tokens:
+        findings.append(
+            Finding(
+                "off",
+                "tokens",
+                "there is none, so nobody can call",
+                "paifang gateway tokens create --group default --name mine",
+            )
+        )
+    return findings
+
+
+async def _local(runtime: Runtime) -> list[Finding]:
+    found = await asyncio.to_thread(files.find, runtime.settings.home)
+    findings = [
+        Finding("off", "local models", reason, "until then, channels of other providers work")
+        for reason in found.missing
+    ]
+    for model in found.models:
+        if model.problem:
+            findings.append(Finding("warning", f"local model {model.name}", model.problem))
+        elif not found.missing:
+            findings.append(Finding("ok", f"local model {model.name}", str(model.path)))
+    return findings
+
+
+def _channel(runtime: Runtime, channel: Channel) -> Finding:
+    name = f"channel {channel.name}"
+    if channel.credential is not None:
+        try:
+            runtime.secrets.decrypt(channel.credential.encode())
+        except SecretsError as error:
+            return Finding("warning", name, str(error), "give it its credential again")
+    if channel.status != "enabled":
+        return Finding("off", name, "disabled")
+    if channel.test_error:
+        return Finding(
+            "warning",
+            name,
+            f"its last test failed: {channel.test_error}",
+            f"paifang gateway channels test {channel.name}",
+        )
+    return Finding("ok", name, f"{channel.provider}, {len(channel.models)} models")

@@ -1,0 +1,1 @@
+"""Groups: the tenants of the gateway, a person or a team each."""

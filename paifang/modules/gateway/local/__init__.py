@@ -1,0 +1,1 @@
+"""The provider ``local``: GGUF models, each served by a child process on the loopback."""

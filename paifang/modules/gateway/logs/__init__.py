@@ -1,0 +1,1 @@
+"""Logs: what each call did and consumed."""

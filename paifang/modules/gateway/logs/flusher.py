@@ -1,0 +1,289 @@
+"""Carries the relay's journal into the database, beside the relay and never in its way."""
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import orjson
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from paifang.core.db import Database
+from paifang.modules.gateway.logs.rows import Row, row_of
+from paifang.modules.gateway.logs.store import Batch, Moved, forget, is_race, is_refusal, store
+from paifang.modules.gateway.relay import journal as segments
+from paifang.modules.gateway.relay.journal import Journal, Segment
+
+log = logging.getLogger("paifang.gateway.flusher")
+
+BATCH = 500
+"""Records of one transaction."""
+MAX_PAUSE = 5.0
+"""Longest pause, in seconds, before the next try while the database is away."""
+WARN_EVERY = 60.0
+"""Seconds between two warnings about one trouble."""
+RACES = 5
+"""Tries at once of a batch that meets another transaction's: the same request ids, a deadlock."""
+REJECTED = "rejected.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rejected:
+    """A record that no log can hold."""
+
+    data: bytes
+    reason: str
+
+
+class Flusher:
+    """Ships this process's journal, and the segments that dead processes left beside it.
+
+    Every record is logged and counted exactly once, whatever is killed at whatever moment. While
+    the database is away the records wait in the journal.
+
+    Attributes:
+        error: Why the last try failed; empty while all is well.
+        shipped: Records stored since the start.
+        rejected: Records put aside since the start, in ``rejected.jsonl`` beside the journal.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Path,
+        journal: Journal | None,
+        interval: float = 0.5,
+    ) -> None:
+        """Prepare; :meth:`start` begins.
+
+        Args:
+            database: Where the logs go.
+            directory: The journal's folder.
+            journal: This process's own; None where nothing is relayed.
+            interval: Seconds between two looks.
+        """
+        self._database = database
+        self._directory = directory
+        self._journal = journal
+        self._interval = interval
+        self._offsets: dict[str, int] = {}
+        self._gone: set[str] = set()
+        self._lock = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._warned = -WARN_EVERY
+        self.error = ""
+        self.shipped = 0
+        self.rejected = 0
+
+    def start(self) -> None:
+        """Begin to ship, in a task of its own, until :meth:`stop`."""
+        self._task = asyncio.create_task(self._run(), name="journal flusher")
+
+    async def stop(self, patience: float = 5.0) -> None:
+        """End the task and ship what is left.
+
+        Args:
+            patience: Seconds to go on trying while the database is away. What is not shipped
+                then stays in the journal for the next start.
+        """
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+        deadline = time.monotonic() + patience
+        pause = 0.05
+        while not await self._try():
+            if time.monotonic() + pause > deadline:
+                log.warning("calls remain in the journal; the next start stores them")
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    async def flush(self) -> int:
+        """Ship everything that is there now; returns how many logs are new.
+
+        Raises:
+            SQLAlchemyError: the database is away; nothing is lost, call again.
+            OSError: the same, or the journal can't be read.
+        """
+        async with self._lock:
+            new = 0
+            if self._journal is not None:
+                path = self._journal.path
+                new += await self._ship(path, path.name)
+            new += await self._ship_orphans()
+            await self._forget()
+            return new
+
+    # Inside.
+
+    async def _run(self) -> None:
+        pause = self._interval
+        while not self._stopping.is_set():
+            well = await self._try()
+            pause = self._interval if well else min(max(pause * 2, 0.1), MAX_PAUSE)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def _try(self) -> bool:
+        """Flush; False when that failed, with a warning once a minute."""
+        try:
+            await self.flush()
+        except Exception as error:  # whatever it is: the next try comes
+            self.error = _short(error)
+            if time.monotonic() - self._warned >= WARN_EVERY:
+                self._warned = time.monotonic()
+                # A database that is away needs no stack; anything else is worth one.
+                known = isinstance(error, SQLAlchemyError | OSError)
+                log.warning(
+                    "finished calls wait in the journal, they can't be stored: %s",
+                    self.error,
+                    exc_info=None if known else error,
+                )
+            return False
+        if self.error:
+            log.info("finished calls are stored again")
+            self.error = ""
+        return True
+
+    async def _ship_orphans(self) -> int:
+        """Ship and remove finished segments, ours and those of dead processes."""
+        new = 0
+        claimed = cast("Generator[Segment]", segments.claim(self._directory))
+        try:
+            # In a thread: a claimed segment is read whole, to find damage.
+            while (segment := await asyncio.to_thread(next, claimed, None)) is not None:
+                _tell(segment)
+                new += await self._ship(segment.path, segment.name)
+                # First the file, then its position: the other way round, a crash in between
+                # would have it read again from the start.
+                segments.remove(segment)
+                self._gone.add(segment.name)
+        finally:
+            with contextlib.suppress(ValueError):  # cancelled while the thread is inside it
+                claimed.close()
+        return new
+
+    async def _forget(self) -> None:
+        if self._gone:
+            gone = set(self._gone)
+            await forget(self._database, gone)
+            self._gone -= gone
+            for name in gone:
+                self._offsets.pop(name, None)
+
+    async def _ship(self, path: Path, name: str) -> int:
+        """Ship a segment to its present end."""
+        new, size, races = 0, BATCH, 0
+        while True:
+            offset = self._offsets.get(name, 0)
+            try:
+                batch, rejected = await asyncio.to_thread(_read, path, name, offset, size)
+            except FileNotFoundError:
+                return new  # the journal is closed and was empty, or another process shipped it
+            if batch.end == offset:
+                return new
+            try:
+                new += await self._store(batch, rejected)
+            except Moved as moved:
+                self._offsets[name] = moved.position
+                continue
+            except (SQLAlchemyError, ValueError, OverflowError) as error:
+                races += 1
+                if is_race(error) and races < RACES:
+                    continue
+                if not is_refusal(error):
+                    raise
+                if size > 1:
+                    size = max(1, size // 8)  # find the one it is about
+                    continue
+                only = await asyncio.to_thread(_raw, path, offset)
+                await self._store(_without_rows(batch), [_Rejected(only, _reason(error))])
+            self._offsets[name] = batch.end
+            size, races = min(size * 2, BATCH), 0
+
+    async def _store(self, batch: Batch, rejected: Sequence[_Rejected]) -> int:
+        def put_aside() -> None:
+            for record in rejected:
+                _put_aside(self._directory, batch.segment, record)
+
+        new = await store(self._database, batch, before_commit=put_aside)
+        self.shipped += new
+        self.rejected += len(rejected)
+        return new
+
+
+def _read(path: Path, name: str, offset: int, size: int) -> tuple[Batch, list[_Rejected]]:
+    records, end = segments.read(path, offset, size)
+    rows: list[Row] = []
+    rejected: list[_Rejected] = []
+    for data in records:
+        try:
+            rows.append(row_of(data))
+        except ValueError as error:
+            rejected.append(_Rejected(data, str(error)))
+    return Batch(segment=name, start=offset, end=end, rows=rows), rejected
+
+
+def _raw(path: Path, offset: int) -> bytes:
+    (record,), _end = segments.read(path, offset, 1)
+    return record
+
+
+def _without_rows(batch: Batch) -> Batch:
+    return Batch(segment=batch.segment, start=batch.start, end=batch.end, rows=())
+
+
+def _short(error: Exception) -> str:
+    """What an error says, without the statement and its parameters, which are the calls."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return f"{type(error).__name__}: {said}"[:300]
+
+
+def _reason(error: Exception) -> str:
+    return f"the database refuses it: {type(error).__name__}"
+
+
+def _put_aside(directory: Path, segment: str, rejected: _Rejected) -> None:
+    """Keep a record that no log can hold; it must not stop those behind it."""
+    log.error(
+        "a finished call can't be logged (%s); it is kept in %s",
+        rejected.reason,
+        directory / REJECTED,
+    )
+    entry = {
+        "at": datetime.now(UTC),
+        "segment": segment,
+        "reason": rejected.reason,
+        "record": base64.b64encode(rejected.data).decode(),
+    }
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(os.open(directory / REJECTED, flags, 0o600), "ab") as file:
+            file.write(orjson.dumps(entry) + b"\n")
+    except OSError:
+        log.exception("the record can't be kept either: %s", entry["record"])
+
+
+def _tell(segment: Segment) -> None:
+    repair = segment.repair
+    if repair.damaged is not None:
+        log.error(
+            "journal segment %s was damaged: %d bytes cut, %d calls rescued, a copy is in %s",
+            segment.name,
+            repair.cut,
+            repair.rescued,
+            repair.damaged,
+        )
+    elif repair.cut:
+        log.warning("journal segment %s: a torn end of %d bytes cut", segment.name, repair.cut)

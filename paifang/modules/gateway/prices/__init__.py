@@ -1,0 +1,1 @@
+"""Prices: what a model costs, from a date on. History is kept."""

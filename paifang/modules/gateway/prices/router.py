@@ -1,0 +1,95 @@
+"""The API of prices, and of the models that are served with them."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+
+from paifang.core.auth import Caller, require
+from paifang.core.db import Db
+from paifang.core.pagination import Page, Paging
+from paifang.modules.gateway.changes import MAX_MODEL, PRINTABLE_PATTERN
+from paifang.modules.gateway.permissions import GatewayPermission
+from paifang.modules.gateway.prices import service
+from paifang.modules.gateway.prices.schemas import PriceCreate, PriceRead, ServedModelRead
+from paifang.modules.gateway.settings import GatewaySettings
+
+router = APIRouter(prefix="/gateway/prices", tags=["prices"])
+models_router = APIRouter(prefix="/gateway/models", tags=["models"])
+READ = require(GatewayPermission.PRICES_READ)
+WRITE = require(GatewayPermission.PRICES_WRITE)
+
+
+@router.get("", dependencies=[READ])
+async def list_prices(
+    request: Request,
+    session: Db,
+    paging: Paging,
+    model: Annotated[str | None, Query(max_length=MAX_MODEL, pattern=PRINTABLE_PATTERN)] = None,
+    current: Annotated[bool, Query(description="Only those that hold now.")] = False,
+) -> Page[PriceRead]:
+    """Prices, the newest first; those of the past and of the future too."""
+    found = await service.list_page(session, paging=paging, model=model, only_current=current)
+    currency = _currency(request)
+    return Page(
+        items=[PriceRead.of(price, currency) for price in found.items],
+        total=found.total,
+        page=found.page,
+        page_size=found.page_size,
+    )
+
+
+@router.post("", status_code=201, dependencies=[WRITE])
+async def create_price(
+    request: Request, session: Db, caller: Caller, body: PriceCreate
+) -> PriceRead:
+    """Set what a model costs from now or a later moment on."""
+    price = await service.create(session, actor=caller, **dict(body))
+    return PriceRead.of(price, _currency(request))
+
+
+@router.get("/{price_id}", dependencies=[READ])
+async def get_price(request: Request, session: Db, price_id: UUID) -> PriceRead:
+    """One price."""
+    return PriceRead.of(await service.get(session, price_id=price_id), _currency(request))
+
+
+@router.delete("/{price_id}", status_code=204, dependencies=[WRITE])
+async def delete_price(session: Db, caller: Caller, price_id: UUID) -> None:
+    """Delete a price that has not begun; history is kept."""
+    await service.delete(session, actor=caller, price_id=price_id)
+
+
+@models_router.get("", dependencies=[READ])
+async def list_models(
+    request: Request,
+    session: Db,
+    paging: Paging,
+    search: Annotated[
+        str | None,
+        Query(max_length=MAX_MODEL, pattern=PRINTABLE_PATTERN, description="Part of the name."),
+    ] = None,
+) -> Page[ServedModelRead]:
+    """The models that enabled channels serve, by name, each with its price or marked unpriced."""
+    currency = _currency(request)
+    wanted = (search or "").lower()
+    found = [s for s in await service.served_models(session) if wanted in s.model.lower()]
+    return Page(
+        items=[
+            ServedModelRead(
+                model=served.model,
+                unpriced=served.price is None,
+                price=None if served.price is None else PriceRead.of(served.price, currency),
+                channels=served.channels,
+            )
+            for served in found[paging.offset : paging.offset + paging.page_size]
+        ],
+        total=len(found),
+        page=paging.page,
+        page_size=paging.page_size,
+    )
+
+
+def _currency(request: Request) -> str:
+    currency: str = request.app.state.runtime.settings.area(GatewaySettings).currency
+    return currency

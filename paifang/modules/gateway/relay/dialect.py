@@ -1,0 +1,249 @@
+"""The OpenAI dialect: what goes to an upstream, what comes back, and what never does."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from paifang.modules.gateway.relay.errors import (
+    RATE,
+    SERVER,
+    UPSTREAM,
+    Refusal,
+    retry_after,
+)
+from paifang.modules.gateway.relay.snapshot import Channel
+from paifang.modules.gateway.relay.upstream.errors import UpstreamError
+
+HeaderList = list[tuple[bytes, bytes]]
+
+MAX_ERROR_BYTES = 64 * 1024
+"""An error answer is read up to here; a longer one is replaced by ours."""
+
+PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
+"""Headers of an upstream's answer that reach the client, beside the content type. Cookies, rate
+limits of our account, and the connection's own headers do not."""
+
+EVENT_STREAM = b"text/event-stream"
+JSON = b"application/json"
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path clients may POST to."""
+
+    path: str
+    """As the client sees it."""
+    upstream_path: str
+    """Behind the channel's base URL."""
+    chunk: str = ""
+    """``object`` of a stream's events; empty when the endpoint has no streams."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether ``stream: true`` means something here."""
+        return bool(self.chunk)
+
+
+ENDPOINTS = {
+    endpoint.path: endpoint
+    for endpoint in (
+        Endpoint("/v1/chat/completions", "/chat/completions", "chat.completion.chunk"),
+        Endpoint("/v1/completions", "/completions", "text_completion"),
+        Endpoint("/v1/embeddings", "/embeddings"),
+    )
+}
+
+
+def channel_headers(channel: Channel, credential: str, *, stream: bool) -> HeaderList:
+    """What every request to this channel carries; nothing of the client's own headers.
+
+    ``identity``: the answer is read on its way, so it must not be compressed.
+    """
+    headers: dict[bytes, bytes] = {
+        b"content-type": JSON,
+        b"accept": EVENT_STREAM if stream else JSON,
+        b"accept-encoding": b"identity",
+        b"user-agent": b"paifang",
+    }
+    if credential:
+        headers[b"authorization"] = b"Bearer " + credential.encode("utf-8")
+    for name, value in channel.headers.items():
+        headers[name.lower().encode("ascii")] = value.encode("utf-8")
+    return list(headers.items())
+
+
+def answer_headers(headers: Sequence[tuple[bytes, bytes]]) -> HeaderList:
+    """The headers of an upstream's answer that may pass."""
+    return [
+        (name, value)
+        for name, value in headers
+        if name in PASSED_HEADERS and not _CONTROL.search(value)
+    ]
+
+
+def content_type(headers: Sequence[tuple[bytes, bytes]], default: bytes) -> bytes:
+    """The content type of an upstream's answer, if it can be passed on."""
+    value = header(headers, b"content-type")
+    return default if not value or _CONTROL.search(value) else value
+
+
+def header(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes:
+    """The first header of that (lower-case) name, empty when there is none."""
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return b""
+
+
+def retry_seconds(headers: Sequence[tuple[bytes, bytes]], now: float) -> float | None:
+    """How long an upstream asks to be left alone; None when it does not say.
+
+    Reads ``Retry-After`` in both its forms (``now`` is unix seconds) and ``retry-after-ms``.
+    """
+    millis = header(headers, b"retry-after-ms")
+    value = header(headers, b"retry-after")
+    try:
+        if millis:
+            seconds = float(millis) / 1000
+        elif value[:1].isdigit():
+            seconds = float(value)
+        elif value:
+            when = parsedate_to_datetime(value.decode("latin-1"))
+            seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
+        else:
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds < float("inf") else None
+
+
+_FAILURES = {
+    "connect": (502, "upstream_unreachable", "could not be reached"),
+    "tls": (502, "upstream_unreachable", "could not be reached over TLS"),
+    "timeout_connect": (504, "upstream_timeout", "could not be reached in time"),
+    "timeout_first_byte": (504, "upstream_timeout", "did not begin to answer in time"),
+    "timeout_idle": (504, "upstream_timeout", "stopped in the middle of its answer"),
+    "reset": (502, "upstream_reset", "closed the connection before its answer was complete"),
+    "protocol": (502, "upstream_protocol", "gave an answer that is not HTTP"),
+    "too_large": (502, "upstream_too_large", "gave an answer that is too large"),
+}
+
+
+def refuse_failure(error: UpstreamError, model: str) -> Refusal:
+    """What the client is told when an upstream gave no whole answer."""
+    status, code, what = _FAILURES[error.kind]
+    return upstream_refusal(status, code, f"The upstream of the model {model!r} {what}.")
+
+
+def upstream_refusal(status: int, code: str, message: str, *, retry: bool = True) -> Refusal:
+    """An error that is the upstream's fault; another one may do better."""
+    return Refusal(status, code, message, kind=UPSTREAM, blame="upstream", retry=retry)
+
+
+def refuse_answer(
+    status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, model: str, now: float
+) -> Refusal:
+    """What the client is told when an upstream's answer is an error.
+
+    The upstream's own words pass with its status, except where they are about our account with
+    it: a client must not think that its own key or quota is at fault, nor read about ours.
+    """
+    error = _error_in(body)
+    code = _code(error)
+    if status in {401, 403}:
+        return upstream_refusal(
+            502,
+            "upstream_auth_failed",
+            f"The upstream of the model {model!r} did not accept this gateway's credentials. "
+            "Your own API key is fine; tell the gateway's administrator.",
+        )
+    if status == 402 or code == "insufficient_quota":
+        return upstream_refusal(
+            502,
+            "upstream_quota_exhausted",
+            f"The gateway's account at the upstream of the model {model!r} is used up. Tell the "
+            "gateway's administrator.",
+        )
+    if not 400 <= status <= 599:
+        return upstream_refusal(
+            502,
+            "upstream_protocol",
+            f"The upstream of the model {model!r} answered with the status {status}, which is no "
+            "answer. Is its base URL right?",
+        )
+    again = status >= 500 or status in {408, 429}
+    seconds = retry_seconds(headers, now)
+    return Refusal(
+        status,
+        code or ("upstream_rate_limited" if status == 429 else "upstream_error"),
+        error
+        if isinstance(error, str)
+        else f"The upstream of the model {model!r} answered with the status {status}.",
+        kind=RATE if status == 429 else (SERVER if status >= 500 else UPSTREAM),
+        headers=() if seconds is None else (retry_after(seconds),),
+        blame="upstream" if again else "answer",
+        retry=again,
+        raw=body if isinstance(error, dict) else None,
+    )
+
+
+def refuse_error_object(error: Any, model: str, now: float) -> Refusal:
+    """What the client is told when a successful answer holds nothing but an error."""
+    stated = error.get("code") if isinstance(error, dict) else None
+    if type(stated) is not int and isinstance(error, dict):
+        stated = error.get("status")
+    status = stated if type(stated) is int and 400 <= stated <= 599 else 502
+    return refuse_answer(status, (), orjson.dumps({"error": error}), model, now)
+
+
+def _error_in(body: bytes) -> Any:
+    """The ``error`` of an error answer: an object or a text; None when it has no such thing."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    error = data.get("error") if isinstance(data, dict) else None
+    return error if isinstance(error, dict | str) and error else None
+
+
+def _code(error: Any) -> str:
+    code = error.get("code") or error.get("type") if isinstance(error, dict) else None
+    return str(code)[:64] if isinstance(code, str | int) else ""
+
+
+def answer_as_stream(data: dict[str, Any], chunk: str, *, wants_usage: bool) -> bytes:
+    """A whole answer as a stream of one event, for a client that asked for a stream."""
+    head = {
+        "id": data.get("id", ""),
+        "object": chunk,
+        "created": data.get("created") or int(datetime.now(UTC).timestamp()),
+        "model": data.get("model", ""),
+    }
+    choices = []
+    for choice in data.get("choices") or []:
+        if not isinstance(choice, dict):
+            continue
+        piece = {name: value for name, value in choice.items() if name != "message"}
+        message = choice.get("message")
+        if isinstance(message, dict):
+            calls = message.get("tool_calls")
+            delta = dict(message)
+            if isinstance(calls, list):
+                delta["tool_calls"] = [
+                    {"index": index, **call}
+                    for index, call in enumerate(calls)
+                    if isinstance(call, dict)
+                ]
+            piece["delta"] = delta
+        choices.append(piece)
+    events: list[dict[str, Any]] = [{**head, "choices": choices}]
+    if wants_usage and data.get("usage"):
+        events.append({**head, "choices": [], "usage": data["usage"]})
+    lines = [b"data: " + orjson.dumps(event) + b"\n\n" for event in events]
+    return b"".join([*lines, b"data: [DONE]\n\n"])

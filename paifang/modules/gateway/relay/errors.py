@@ -1,0 +1,78 @@
+"""How the relay refuses: errors in OpenAI's shape, each saying what is wrong and what to do."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import orjson
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+Blame = Literal["client", "relay", "upstream", "answer"]
+"""Whose doing it was, which decides the outcome in the record: ``client`` and ``relay`` refuse,
+``upstream`` failed to give an answer, ``answer`` is the upstream's own error about the request.
+"""
+
+INVALID = "invalid_request_error"
+SERVER = "server_error"
+UPSTREAM = "upstream_error"
+RATE = "rate_limit_error"
+
+NO_RETRY: tuple[bytes, bytes] = (b"x-should-retry", b"false")
+"""OpenAI's clients read it: trying again by itself will not help."""
+
+
+class Refusal(Exception):
+    """An answer that is an error.
+
+    ``status`` and ``body`` are what the client gets; ``code`` goes to the record as well.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        kind: str = INVALID,
+        param: str | None = None,
+        headers: Headers = (),
+        blame: Blame = "client",
+        retry: bool = False,
+        raw: bytes | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.kind = kind
+        self.param = param
+        self.headers = headers
+        self.blame: Blame = blame
+        self.retry = retry
+        """Another upstream may do better."""
+        self.raw = raw
+        """An upstream's own error body, which goes to the client as it is."""
+
+    def body(self) -> bytes:
+        """The error as JSON."""
+        if self.raw is not None:
+            return self.raw
+        return error_body(self.message, self.kind, self.code, self.param)
+
+    def event(self) -> bytes:
+        """The error as the last event of a stream that has already begun."""
+        return b"data: " + error_body(self.message, self.kind, self.code, self.param) + b"\n\n"
+
+
+class ClientGone(Exception):
+    """The client closed its connection before its answer was complete."""
+
+
+def error_body(message: str, kind: str, code: str, param: str | None = None) -> bytes:
+    """An error in OpenAI's shape."""
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def retry_after(seconds: float) -> tuple[bytes, bytes]:
+    """The header ``Retry-After`` in whole seconds, at least one."""
+    return (b"retry-after", b"%d" % max(1, -int(-seconds // 1)))

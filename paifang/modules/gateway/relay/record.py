@@ -1,0 +1,101 @@
+"""What one call did and consumed: the record that goes to the journal and on to the logs."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+import orjson
+
+Outcome = Literal["completed", "refused", "upstream_error", "client_gone", "interrupted"]
+"""How a call ended.
+
+``completed``: the client got the whole answer, whatever its status. ``refused``: we said no
+(limits, model, address) and no upstream was asked. ``upstream_error``: no upstream gave an
+answer. ``client_gone``: the client left first. ``interrupted``: the answer broke off after its
+first byte, by the upstream's fault or by our shutdown.
+"""
+
+
+@dataclass(slots=True)
+class Usage:
+    """Model tokens of one call in disjoint buckets: every token is counted in exactly one."""
+
+    input: int = 0
+    """Prompt tokens read afresh."""
+    cached_input: int = 0
+    """Prompt tokens the provider served from its cache."""
+    cache_write: int = 0
+    """Prompt tokens the provider wrote to its cache."""
+    output: int = 0
+    """Generated tokens without the reasoning."""
+    reasoning: int = 0
+    """Generated tokens the model used to think."""
+    estimated: bool = False
+    """True when the provider gave no numbers and these are ours."""
+
+    @property
+    def total(self) -> int:
+        """All tokens, in and out."""
+        return self.input + self.cached_input + self.cache_write + self.output + self.reasoning
+
+
+@dataclass(slots=True)
+class Record:
+    """One finished call. Money is in nanos, times are unix seconds, durations milliseconds."""
+
+    request_id: str
+    """32 hex digits of a UUIDv7; the same as the client's ``x-request-id`` header; unique."""
+    started_at: float
+    group_id: str
+    model: str
+    endpoint: str
+    """The path, e.g. ``/v1/chat/completions``."""
+    status: int = 0
+    """The HTTP status the client got; 499 when it left before there was one."""
+    outcome: Outcome = "completed"
+    error: str = ""
+    """Machine code of the error, empty when there was none."""
+    duration_ms: float = 0.0
+    first_byte_ms: float | None = None
+    stream: bool = False
+    token_id: str | None = None
+    """None when an internal credential was used."""
+    token_name: str = ""
+    person: str | None = None
+    """Id of the signed-in person an internal credential stands for."""
+    purpose: str = "api"
+    """``api`` for a token; else what the internal credential was made for."""
+    channel_id: str | None = None
+    channel_name: str = ""
+    upstream_model: str = ""
+    attempts: int = 0
+    """Upstreams asked."""
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+    cost: int | None = None
+    """Nanos; None means that no price was known, which is not zero."""
+    price_id: str | None = None
+    ip: str = ""
+    user_agent: str = ""
+
+    def to_bytes(self) -> bytes:
+        """The record as JSON, one object without line breaks."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read a record back; unknown keys of a newer version are ignored.
+
+        Raises ``ValueError`` when the bytes are no record.
+        """
+        values: Any = orjson.loads(data)
+        if not isinstance(values, dict):
+            raise ValueError("a journal record must be a JSON object")
+        known = {f.name for f in fields(cls)}
+        try:
+            return cls(**{k: v for k, v in values.items() if k in known})
+        except TypeError as error:
+            raise ValueError(f"a journal record lacks fields: {error}") from error

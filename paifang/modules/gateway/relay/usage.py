@@ -1,0 +1,185 @@
+"""Usage in disjoint buckets: from a provider's numbers, or, without them, estimated.
+
+Providers count differently. OpenAI's ``prompt_tokens`` include the cached ones and its
+``completion_tokens`` include the reasoning; here every model token is in exactly one bucket, so
+that a price can be put on each without counting any twice.
+
+**Estimates** are for answers that come without numbers and for clients that leave: about four
+characters a token for most writing, one a token for Chinese, Japanese and Korean. They are
+marked, and they are rough: within a third for prose.
+"""
+
+import re
+from typing import Any
+
+from paifang.modules.gateway.relay.record import Usage
+
+CHARACTERS_PER_TOKEN = 4
+TOKENS_PER_MESSAGE = 4
+"""What a chat template adds around each message."""
+TOKENS_PER_PART = 256
+"""Stands for an image, a sound or a file in a prompt: providers differ too much to do better."""
+MAX_COUNT = 2**40
+"""A larger number is nonsense, and would not fit the sums."""
+
+_CJK = re.compile(
+    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef"
+    "\U00020000-\U0003ffff]+"
+)
+
+
+def usage_from(numbers: Any) -> Usage | None:
+    """Read a provider's ``usage`` object; None when there is nothing to read in it.
+
+    Knows OpenAI's fields, DeepSeek's ``prompt_cache_hit_tokens``, and that some providers leave
+    reasoning out of ``completion_tokens`` and count it in ``total_tokens`` alone. Whatever is
+    negative, missing or no number counts as zero; no bucket ever exceeds its whole.
+    """
+    if not isinstance(numbers, dict):
+        return None
+    prompt = _count(numbers.get("prompt_tokens"))
+    completion = _count(numbers.get("completion_tokens"))
+    total = _count(numbers.get("total_tokens"))
+    if not prompt and not completion:
+        if not total:
+            return None
+        prompt = total
+    details = numbers.get("prompt_tokens_details")
+    if not isinstance(details, dict):
+        details = {}
+    cached = _count(details.get("cached_tokens")) or _count(numbers.get("prompt_cache_hit_tokens"))
+    cached = min(cached, prompt)
+    written = _count(details.get("cache_write_tokens"))
+    written = min(written, prompt - cached)
+    details = numbers.get("completion_tokens_details")
+    reasoning = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
+    left_out = total - prompt - completion
+    if left_out > 0 and reasoning in {0, left_out}:
+        return Usage(prompt - cached - written, cached, written, completion, left_out)
+    reasoning = min(reasoning, completion)
+    return Usage(prompt - cached - written, cached, written, completion - reasoning, reasoning)
+
+
+def _count(value: Any) -> int:
+    if type(value) is float and 0 <= value <= MAX_COUNT:
+        value = int(value)
+    if type(value) is not int or value <= 0:
+        return 0
+    return min(value, MAX_COUNT)
+
+
+class TextCount:
+    """Counts characters of text that comes in pieces; the pieces' borders make no difference."""
+
+    __slots__ = ("dense", "sparse")
+
+    def __init__(self) -> None:
+        self.dense = 0
+        """Characters that are about a token each."""
+        self.sparse = 0
+        """Characters of which about four make a token."""
+
+    def add(self, text: Any) -> None:
+        """Count a piece; what is no string counts nothing."""
+        if not isinstance(text, str):
+            return
+        dense = 0 if text.isascii() else sum(map(len, _CJK.findall(text)))
+        self.dense += dense
+        self.sparse += len(text) - dense
+
+    @property
+    def tokens(self) -> int:
+        """The estimate, rounded up."""
+        return self.dense - (-self.sparse // CHARACTERS_PER_TOKEN)
+
+
+def estimate_prompt(data: dict[str, Any]) -> int:
+    """Model tokens of a request: its messages, prompt or input, and its tools."""
+    count = TextCount()
+    extra = 0
+    messages = data.get("messages")
+    if isinstance(messages, list):
+        for message in messages:
+            if isinstance(message, dict):
+                extra += TOKENS_PER_MESSAGE + _add_content(count, message.get("content"))
+                _add_calls(count, message.get("tool_calls"))
+    for name in ("prompt", "input"):
+        extra += _add_content(count, data.get(name))
+    tools = data.get("tools")
+    if isinstance(tools, list):
+        count.sparse += len(str(tools))
+    return count.tokens + extra
+
+
+def _add_content(count: TextCount, content: Any) -> int:
+    """Count text; return the tokens of what is no text (ids of tokens, parts that are media)."""
+    if isinstance(content, str):
+        count.add(content)
+        return 0
+    if not isinstance(content, list):
+        return 0
+    extra = 0
+    for part in content:
+        if isinstance(part, str):
+            count.add(part)
+        elif isinstance(part, int):
+            extra += 1
+        elif isinstance(part, list):
+            extra += len(part)
+        elif isinstance(part, dict):
+            text = part.get("text")
+            if isinstance(text, str):
+                count.add(text)
+            else:
+                extra += TOKENS_PER_PART
+    return extra
+
+
+def _add_calls(count: TextCount, calls: Any) -> None:
+    if not isinstance(calls, list):
+        return
+    for call in calls:
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            count.add(function.get("name"))
+            count.add(function.get("arguments"))
+
+
+class AnswerCount:
+    """Counts what a model wrote, from whole answers or from the pieces of a stream."""
+
+    __slots__ = ("answer", "finished", "thought")
+
+    def __init__(self) -> None:
+        self.answer = TextCount()
+        self.thought = TextCount()
+        self.finished = False
+        """A ``finish_reason`` was seen."""
+
+    def add(self, data: Any) -> None:
+        """Count the choices of an answer or of a stream's piece."""
+        choices = data.get("choices") if isinstance(data, dict) else None
+        if not isinstance(choices, list):
+            return
+        for choice in choices:
+            if not isinstance(choice, dict):
+                continue
+            if choice.get("finish_reason") is not None:
+                self.finished = True
+            self.answer.add(choice.get("text"))
+            part = choice.get("delta") or choice.get("message")
+            if isinstance(part, dict):
+                self.answer.add(part.get("content"))
+                self.answer.add(part.get("refusal"))
+                _add_calls(self.answer, part.get("tool_calls"))
+                thought = part.get("reasoning_content")
+                self.thought.add(part.get("reasoning") if thought is None else thought)
+
+    def usage(self, prompt: int) -> Usage:
+        """An estimate for a prompt of so many tokens and what was counted."""
+        return Usage(
+            input=prompt,
+            output=self.answer.tokens,
+            reasoning=self.thought.tokens,
+            estimated=True,
+        )

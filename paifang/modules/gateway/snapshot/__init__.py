@@ -1,0 +1,1 @@
+"""The loader: builds the relay's snapshot from the tables and keeps it fresh."""

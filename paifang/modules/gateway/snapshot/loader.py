@@ -1,0 +1,247 @@
+"""Loads the snapshot, and loads it again when something changed, here or in another process."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Select, exists
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from paifang.core.cache import Cache, Subscription
+from paifang.core.db import Database, read_version, utc_now
+from paifang.core.secrets import Secrets
+from paifang.modules.gateway.prices.models import Price as PriceRow
+from paifang.modules.gateway.relay.snapshot import Channel, Price, Snapshot, Token
+from paifang.modules.gateway.snapshot.records import (
+    CHANNELS,
+    GROUPS,
+    PRICES,
+    TOKENS,
+    Records,
+    price,
+)
+
+log = logging.getLogger(__name__)
+
+VERSION = "gateway"
+"""The version that every change the relay must know counts up."""
+MESSAGES = "gateway:changed"
+"""The cache's channel on which processes tell each other to look."""
+BATCH = 250
+"""Rows that are built before other work on the event loop gets its turn."""
+PRICE_HISTORY = timedelta(days=1)
+"""A price that ended longer ago is not loaded: no running call began under it."""
+WARN_EVERY = 60.0
+"""Seconds between two warnings that the database does not answer."""
+
+
+async def load(database: Database, secrets: Secrets, records: Records | None = None) -> Snapshot:
+    """Read the tables, with a fixed number of statements.
+
+    Args:
+        database: Where the tables are.
+        secrets: Decrypts the channels' credentials.
+        records: What earlier loads built.
+    """
+    records = records or Records(secrets)
+    records.begin()
+    async with database.reading() as session:
+        # First: a change that comes while the tables are read then has a newer version than this
+        # snapshot, and is loaded next time. Last, it would be taken for known.
+        version = await read_version(session, VERSION)
+        groups = {row[0]: records.group(row) async for row in _rows(session, GROUPS)}
+        tokens: dict[bytes, Token] = {}
+        async for row in _rows(session, TOKENS):
+            found = records.token(row, groups)
+            if found is not None:
+                tokens[found[0]] = found[1]
+        channels: dict[str, list[Channel]] = {}
+        async for row in _rows(session, CHANNELS):
+            models, channel = records.channel(row)
+            for model in models:
+                channels.setdefault(model, []).append(channel)
+        prices: dict[str, list[Price]] = {}
+        async for model, *rest in _rows(session, _recent_prices()):
+            prices.setdefault(model, []).append(price(rest))
+    records.end()
+    return Snapshot(
+        version=version,
+        tokens=tokens,
+        groups=groups,
+        channels={model: tuple(serving) for model, serving in channels.items()},
+        prices={model: tuple(history) for model, history in prices.items()},
+    )
+
+
+def _recent_prices() -> Select[*tuple[Any, ...]]:
+    later = aliased(PriceRow)
+    superseded = exists().where(
+        later.model == PriceRow.model,
+        later.valid_from > PriceRow.valid_from,
+        later.valid_from <= utc_now() - PRICE_HISTORY,
+    )
+    return PRICES.where(~superseded)
+
+
+async def _rows(
+    session: AsyncSession, statement: Select[*tuple[Any, ...]]
+) -> AsyncIterator[tuple[Any, ...]]:
+    result = await session.stream(statement, execution_options={"yield_per": BATCH})
+    async for rows in result.partitions(BATCH):
+        for row in rows:
+            yield tuple(row)
+        # The driver of MariaDB often has the next rows at hand, and then waits for nothing.
+        await asyncio.sleep(0)
+
+
+class Loader:
+    """Keeps the relay's snapshot fresh.
+
+    A commit of this process is loaded before its request answers; a change of another process
+    within ``poll_seconds``, or at once through a shared cache. While the database does not
+    answer, the last snapshot stays.
+
+    Args:
+        database: Where the tables are, and whose commits are listened to.
+        secrets: Decrypts the channels' credentials.
+        use: Takes each new snapshot.
+        poll_seconds: How often to look for changes of other processes.
+        cache: Through which processes tell each other to look at once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        secrets: Secrets,
+        use: Callable[[Snapshot], None],
+        poll_seconds: float,
+        cache: Cache | None = None,
+    ) -> None:
+        self._database = database
+        self._secrets = secrets
+        self._use = use
+        self._poll_seconds = poll_seconds
+        self._cache = cache
+        self._records = Records(secrets)
+        self._version: int | None = None
+        self._running = False
+        self._lock = asyncio.Lock()
+        self._begun = 0
+        self._done = 0
+        self._look = asyncio.Event()
+        self._name = uuid4().bytes
+        self._task: asyncio.Task[None] | None = None
+        self._subscription: Subscription | None = None
+        self._warned = -WARN_EVERY
+
+    @property
+    def version(self) -> int | None:
+        """The version of the snapshot in use; None before the first."""
+        return self._version
+
+    async def start(self) -> None:
+        """Load once, then follow changes. Raises what the database raises."""
+        self._running = True
+        self._database.on_version(VERSION, self.refresh)
+        try:
+            await self._load()
+            if self._cache is not None:
+                self._subscription = await self._cache.subscribe(
+                    MESSAGES, self._told, on_gap=self._gap
+                )
+        except BaseException:
+            self._running = False
+            raise
+        self._task = asyncio.create_task(self._follow(), name="gateway snapshot loader")
+
+    async def refresh(self) -> None:
+        """Load what was committed before this call, and tell the other processes.
+
+        Never raises for a load that fails: the change is made, and loading is tried again at
+        once and then with every poll.
+        """
+        if self._running:
+            await asyncio.gather(self._load_now(), self._tell())
+
+    async def close(self) -> None:
+        """Stop following. The snapshot in use stays in use."""
+        self._running = False
+        if self._subscription is not None:
+            await self._subscription.close()
+            self._subscription = None
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def _load(self) -> None:
+        # A load that is under way may have read the tables before the caller's commit: only one
+        # that begins from now on counts. All who wait for the lock share the next.
+        needed = self._begun + 1
+        async with self._lock:
+            if self._done >= needed:
+                return
+            self._begun += 1
+            mine = self._begun
+            started = time.perf_counter()
+            snapshot = await load(self._database, self._secrets, self._records)
+            self._use(snapshot)
+            self._version = snapshot.version
+            self._done = mine
+        log.debug(
+            "snapshot %d: %d tokens in %.0f ms",
+            snapshot.version,
+            len(snapshot.tokens),
+            (time.perf_counter() - started) * 1000,
+        )
+
+    async def _load_now(self) -> None:
+        try:
+            await self._load()
+        except Exception as error:  # noqa: BLE001  # the commit stands, whatever failed here
+            self._warn(error)
+            self._look.set()
+
+    async def _tell(self) -> None:
+        if self._cache is not None:
+            await self._cache.publish(MESSAGES, self._name)
+
+    async def _told(self, payload: bytes) -> None:
+        if payload != self._name:
+            self._look.set()
+
+    async def _gap(self) -> None:
+        self._look.set()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+            self._look.clear()
+            try:
+                async with self._database.reading() as session:
+                    version = await read_version(session, VERSION)
+                # Unequal, not newer: a restored backup may count from further back.
+                if version != self._version:
+                    await self._load()
+            except Exception as error:  # noqa: BLE001  # without this task revocations end
+                self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._warned >= WARN_EVERY:
+            self._warned = now
+            log.warning(
+                "the gateway's tables can't be read, the last snapshot stays in use: %s: %s",
+                type(error).__name__,
+                error,
+                exc_info=error,
+            )

@@ -1,0 +1,245 @@
+"""From rows to the relay's records. What has not changed since the last load is not built again.
+
+A row that can't be used never stands in the way of the others: its channel is left out, its
+token is refused, and an ERROR says which and why, once.
+"""
+
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Text, cast, select
+
+from paifang.core.secrets import Secrets, SecretsError
+from paifang.modules.gateway.changes import parse_network
+from paifang.modules.gateway.channels.models import Channel as ChannelRow
+from paifang.modules.gateway.groups.models import Group as GroupRow
+from paifang.modules.gateway.prices.models import Price as PriceRow
+from paifang.modules.gateway.relay.snapshot import (
+    Channel,
+    Group,
+    Limits,
+    Network,
+    Price,
+    Timeouts,
+    Token,
+)
+from paifang.modules.gateway.tokens.models import Token as TokenRow
+
+log = logging.getLogger(__name__)
+
+GROUPS = select(
+    GroupRow.id,
+    GroupRow.status,
+    GroupRow.rpm,
+    GroupRow.tpm,
+    GroupRow.concurrency,
+    GroupRow.unpriced,
+)
+# JSON columns come as text: tokens mostly share a few lists, which are parsed once, and text
+# that is no JSON spoils its own row alone.
+TOKENS = select(
+    TokenRow.digest,
+    TokenRow.id,
+    TokenRow.name,
+    TokenRow.group_id,
+    TokenRow.status,
+    TokenRow.expires_at,
+    cast(TokenRow.models, Text),
+    cast(TokenRow.networks, Text),
+    TokenRow.rpm,
+    TokenRow.tpm,
+    TokenRow.concurrency,
+    TokenRow.quota,
+    TokenRow.used,
+)
+CHANNELS = (
+    select(
+        ChannelRow.id,
+        ChannelRow.name,
+        ChannelRow.provider,
+        ChannelRow.base_url,
+        ChannelRow.credential,
+        cast(ChannelRow.models, Text),
+        cast(ChannelRow.model_mapping, Text),
+        ChannelRow.priority,
+        ChannelRow.weight,
+        ChannelRow.connect_timeout,
+        ChannelRow.first_byte_timeout,
+        ChannelRow.idle_timeout,
+    )
+    .where(ChannelRow.status == "enabled")
+    .order_by(ChannelRow.priority.desc(), ChannelRow.number)
+)
+PRICES = select(
+    PriceRow.model,
+    PriceRow.id,
+    PriceRow.valid_from,
+    PriceRow.input,
+    PriceRow.cached_input,
+    PriceRow.cache_write,
+    PriceRow.output,
+    PriceRow.reasoning,
+    PriceRow.request,
+).order_by(PriceRow.model, PriceRow.valid_from.desc())
+
+
+class Records:
+    """Builds records and remembers them. One per loader; one load at a time.
+
+    Args:
+        secrets: Decrypts the channels' credentials.
+    """
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._groups: dict[str, tuple[Any, Group]] = {}
+        self._tokens: dict[str, tuple[Any, Token, str]] = {}
+        self._credentials: dict[str, str] = {}
+        self._complaints: set[str] = set()
+        self.begin()
+
+    def begin(self) -> None:
+        """A load begins; what one that failed has left is dropped."""
+        self._new_groups: dict[str, tuple[Any, Group]] = {}
+        self._new_tokens: dict[str, tuple[Any, Token, str]] = {}
+        self._new_credentials: dict[str, str] = {}
+        self._new_complaints: set[str] = set()
+
+    def end(self) -> None:
+        """The load is complete: what was not in it is forgotten."""
+        self._groups = self._new_groups
+        self._tokens = self._new_tokens
+        self._credentials = self._new_credentials
+        self._complaints = self._new_complaints
+
+    def group(self, row: Any) -> Group:
+        """A group."""
+        known = self._groups.get(row[0])
+        if known is None or known[0] != row:
+            group_id, status, rpm, tpm, concurrency, unpriced = row
+            limits = Limits(rpm, tpm, concurrency)
+            known = (row, Group(group_id, status == "enabled", limits, unpriced))
+        self._new_groups[row[0]] = known
+        return known[1]
+
+    def token(self, row: Any, groups: Mapping[str, Group]) -> tuple[bytes, Token] | None:
+        """A token with the SHA-256 of its key; None when its group is not in this load."""
+        digest: str = row[0]
+        group = groups.get(row[3])
+        if group is None:
+            return None
+        known = self._tokens.get(digest)
+        if known is None or known[0] != row or known[1].group is not group:
+            known = (row, *_token(row, group))
+        self._new_tokens[digest] = known
+        if known[2]:
+            self._complain(known[2])
+        return bytes.fromhex(digest), known[1]
+
+    def channel(self, row: Any) -> tuple[list[str], Channel]:
+        """The models an enabled channel serves, none when it can't be used, and the channel."""
+        channel_id, name, provider, base_url, encrypted, models, mapping, *rest = row
+        priority, weight, connect, first_byte, idle = rest
+        served: list[str] = []
+        names: dict[str, str] = {}
+        credential = ""
+        try:
+            credential = self._credential(encrypted)
+            names = _mapping(mapping)
+            served = _list(models, "models")
+        except (ValueError, SecretsError) as error:
+            self._complain(f"channel {channel_id} ({name!r}) is left out: {error}")
+        channel = Channel(
+            id=str(channel_id),
+            name=name,
+            provider=provider,
+            base_url=base_url,
+            credential=credential,
+            model_mapping=names,
+            priority=priority,
+            weight=weight,
+            timeouts=Timeouts(connect, first_byte, idle),
+        )
+        return served, channel
+
+    def _credential(self, encrypted: str | None) -> str:
+        if not encrypted:
+            return ""
+        known = self._credentials.get(encrypted)
+        if known is None:
+            known = self._secrets.decrypt(encrypted.encode())
+        self._new_credentials[encrypted] = known
+        return known
+
+    def _complain(self, message: str) -> None:
+        self._new_complaints.add(message)
+        if message not in self._complaints:
+            log.error("%s", message)
+
+
+def price(row: Any) -> Price:
+    """A price, from a row without its model."""
+    price_id, valid_from, *amounts = row
+    return Price(str(price_id), valid_from.timestamp(), *amounts)
+
+
+def _token(row: Any, group: Group) -> tuple[Token, str]:
+    """A token, and what is wrong with its row."""
+    _, token_id, name, _, status, expires_at, models, networks, *rest = row
+    rpm, tpm, concurrency, quota, used = rest
+    allowed: frozenset[str] | None = None
+    places: tuple[Network, ...] = ()
+    complaint = ""
+    try:
+        allowed = None if models is None else _models(models)
+        places = _networks(networks)
+    except ValueError as error:
+        complaint = f"token {token_id} ({name!r}) is refused: {error}"
+        status = "disabled" if status == "enabled" else status
+    token = Token(
+        id=str(token_id),
+        name=name,
+        group=group,
+        status=status,
+        expires_at=None if expires_at is None else expires_at.timestamp(),
+        models=allowed,
+        networks=places,
+        limits=Limits(rpm, tpm, concurrency),
+        quota=quota,
+        used=used,
+    )
+    return token, complaint
+
+
+@lru_cache(maxsize=4096)
+def _models(text: str) -> frozenset[str]:
+    return frozenset(_list(text, "models"))
+
+
+@lru_cache(maxsize=4096)
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(parse_network(entry) for entry in _list(text, "networks"))
+
+
+def _list(text: str, field: str) -> list[str]:
+    found = _json(text, field)
+    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
+        raise ValueError(f"{field} is not a list of text")
+    return found
+
+
+def _mapping(text: str) -> dict[str, str]:
+    found = _json(text, "model_mapping")
+    if not isinstance(found, dict) or not all(isinstance(to, str) for to in found.values()):
+        raise ValueError("model_mapping does not map names to names")
+    return found
+
+
+def _json(text: str, field: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"{field} is not JSON") from error

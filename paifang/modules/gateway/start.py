@@ -1,0 +1,120 @@
+"""Starts the gateway's parts in a process and takes them down in the right order."""
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from paifang.core.cache import open_cache
+from paifang.core.limits import Limiter
+from paifang.core.runtime import Runtime
+from paifang.modules.gateway.local.manager import LocalModels
+from paifang.modules.gateway.logs.flusher import Flusher
+from paifang.modules.gateway.metrics import GatewayCollector
+from paifang.modules.gateway.relay.app import Relay
+from paifang.modules.gateway.relay.journal import Journal
+from paifang.modules.gateway.relay.settings import RelaySettings
+from paifang.modules.gateway.relay.upstream import Pool
+from paifang.modules.gateway.settings import GatewaySettings
+from paifang.modules.gateway.snapshot.loader import Loader
+from paifang.modules.gateway.welcome import welcome
+
+log = logging.getLogger("paifang.gateway")
+
+
+@dataclass
+class Gateway:
+    """What runs in a process that serves the gateway."""
+
+    relay: Relay
+    loader: Loader
+    flusher: Flusher
+    local: LocalModels
+
+
+async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
+    """Journal, relay, snapshot and flusher; returns what stops them.
+
+    A process that does not serve the gateway starts none of them: its changes reach the others
+    through the version row.
+    """
+    if "gateway" not in runtime.roles:
+        return _nothing
+    settings = runtime.settings.area(GatewaySettings)
+    async with contextlib.AsyncExitStack() as undo:
+        local = LocalModels(runtime.settings.home, settings.local)
+        undo.push_async_callback(local.close)
+        runtime.parts[LocalModels] = local
+        if settings.welcome and "console" in runtime.roles:
+            runtime.notes += await welcome(runtime)
+
+        folder = runtime.settings.home / "journal"
+        journal = Journal(folder)
+        undo.callback(journal.close)
+        flusher = Flusher(
+            database=runtime.db,
+            directory=folder,
+            journal=journal,
+            interval=settings.flush_seconds,
+        )
+        # Calls of a process that was killed belong into the budgets before the first new one.
+        await flusher.flush()
+        flusher.start()
+        undo.push_async_callback(flusher.stop)
+
+        pool = Pool()
+        undo.push_async_callback(pool.close)
+        relay = Relay(
+            journal=journal,
+            pool=pool,
+            limiter=Limiter(),
+            internal_key=runtime.secrets.secret_key,
+            local=local,
+            settings=RelaySettings(
+                max_body_bytes=settings.max_body_bytes, max_attempts=settings.max_attempts
+            ),
+        )
+        undo.push_async_callback(relay.close)
+        cache = open_cache(runtime.settings.redis)
+        undo.push_async_callback(cache.close)
+        loader = Loader(
+            database=runtime.db,
+            secrets=runtime.secrets,
+            use=relay.use,
+            poll_seconds=settings.poll_seconds,
+            cache=cache,
+        )
+        await loader.start()
+        undo.push_async_callback(loader.close)
+
+        gateway = Gateway(relay=relay, loader=loader, flusher=flusher, local=local)
+        runtime.parts[Gateway] = gateway
+        runtime.collectors.append(GatewayCollector(relay, local))
+        runtime.ready["snapshot"] = _snapshot_ready(loader)
+
+        async def drain(seconds: float) -> None:
+            relay.drain()
+            if not await relay.wait_idle(seconds):
+                log.warning("%d calls are cut off by the end of the drain", relay.in_flight)
+            await relay.close()
+
+        runtime.drains.append(drain)
+        kept = undo.pop_all()
+    return kept.aclose
+
+
+def _snapshot_ready(loader: Loader) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        return "no snapshot has been loaded" if loader.version is None else ""
+
+    return ask
+
+
+async def _nothing() -> None:
+    return None
+
+
+def relay_mount(runtime: Runtime) -> Relay | None:
+    """What answers ``/v1``; None in a process that does not serve the gateway."""
+    gateway: Gateway | None = runtime.parts.get(Gateway)
+    return None if gateway is None else gateway.relay

@@ -1,0 +1,1 @@
+"""Tokens: the API keys of a group."""

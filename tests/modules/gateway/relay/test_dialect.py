@@ -1,0 +1,166 @@
+"""What the dialect makes of headers and errors."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from paifang.modules.gateway.relay.dialect import (
+    answer_as_stream,
+    answer_headers,
+    channel_headers,
+    refuse_answer,
+    refuse_error_object,
+    refuse_failure,
+    retry_seconds,
+)
+from paifang.modules.gateway.relay.snapshot import Channel
+from paifang.modules.gateway.relay.upstream import UpstreamError
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({b"retry-after": b"30"}, 30.0),
+        ({b"retry-after": b"0.5"}, 0.5),
+        ({b"retry-after": b"0"}, None),
+        ({b"retry-after": b"-5"}, None),
+        ({b"retry-after": b"soon"}, None),
+        ({b"retry-after": b"9" * 400}, None),
+        ({b"retry-after-ms": b"1500", b"retry-after": b"30"}, 1.5),
+        ({b"retry-after": b"Tue, 14 Nov 2023 22:14:20 GMT"}, 60.0),
+        ({b"retry-after": b"Tue, 14 Nov 2023 22:12:20 GMT"}, None),
+        ({b"retry-after": b"Tue, 99 Nov 2023 22:12:20 GMT"}, None),
+    ],
+)
+def test_retry_after_is_read_in_all_its_forms(headers, seconds):
+    assert format_datetime(datetime.fromtimestamp(NOW, UTC), usegmt=True).endswith("22:13:20 GMT")
+    assert retry_seconds(list(headers.items()), NOW) == seconds
+
+
+def test_a_channels_own_headers_win():
+    made = Channel(
+        "c", "c", "openai", "http://x/v1", headers={"api-key": "k", "Authorization": "Key z"}
+    )
+    headers = dict(channel_headers(made, "secret", stream=True))
+    assert headers[b"authorization"] == b"Key z"
+    assert headers[b"api-key"] == b"k"
+    assert headers[b"accept"] == b"text/event-stream"
+    assert headers[b"accept-encoding"] == b"identity"
+    assert b"authorization" not in dict(
+        channel_headers(Channel("c", "c", "o", "u"), "", stream=False)
+    )
+
+
+def test_only_listed_headers_of_an_answer_pass():
+    headers = [
+        (b"set-cookie", b"a=b"),
+        (b"x-ratelimit-limit-requests", b"5"),
+        (b"transfer-encoding", b"chunked"),
+        (b"openai-organization", b"ours"),
+        (b"openai-processing-ms", b"12"),
+        (b"openai-version", b"2020\x01"),
+    ]
+    assert answer_headers(headers) == [(b"openai-processing-ms", b"12")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("connect", 502),
+        ("tls", 502),
+        ("timeout_connect", 504),
+        ("timeout_first_byte", 504),
+        ("timeout_idle", 504),
+        ("reset", 502),
+        ("protocol", 502),
+        ("too_large", 502),
+    ],
+)
+def test_every_failure_has_a_status_and_hides_the_host(kind, status):
+    refusal = refuse_failure(UpstreamError(kind, "no connection to 10.0.0.7", sent=False), "m")
+    assert (refusal.status, refusal.blame, refusal.retry) == (status, "upstream", True)
+    assert b"10.0.0.7" not in refusal.body()
+
+
+def test_an_upstreams_error_passes_word_for_word():
+    body = b'{"error": {"message": "too hot", "type": "t", "param": "temperature", "code": "hot"}}'
+    refusal = refuse_answer(422, [(b"retry-after", b"3")], body, "m", NOW)
+    assert (refusal.status, refusal.code, refusal.retry) == (422, "hot", False)
+    assert refusal.body() == body
+    assert refusal.headers == ((b"retry-after", b"3"),)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"detail": "no"}', b'{"error": null}'])
+def test_an_error_in_another_shape_is_put_into_ours(body):
+    refusal = refuse_answer(422, (), body, "m", NOW)
+    assert json.loads(refusal.body())["error"] == {
+        "message": "The upstream of the model 'm' answered with the status 422.",
+        "type": "upstream_error",
+        "param": None,
+        "code": "upstream_error",
+    }
+
+
+def test_an_error_that_is_only_a_text_keeps_its_words():
+    refusal = refuse_answer(404, (), b'{"error": "model not found, pull it first"}', "m", NOW)
+    assert json.loads(refusal.body())["error"]["message"] == "model not found, pull it first"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ({"message": "x", "code": 429}, 429),
+        ({"message": "x", "code": "server_error"}, 502),
+        ({"message": "x", "status": 503}, 503),
+        ({"message": "x", "code": 200}, 502),
+        ({"message": "x", "code": 401}, 502),
+        ("boom", 502),
+        ([1], 502),
+    ],
+)
+def test_an_error_inside_a_success_gets_the_status_it_states(error, status):
+    refusal = refuse_error_object(error, "m", NOW)
+    assert refusal.status == status
+    assert refusal.retry
+    json.loads(refusal.body())
+
+
+def test_tool_calls_survive_the_way_from_an_answer_to_a_stream():
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    data = {
+        "id": "x",
+        "created": 5,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}, "odd"],
+        "usage": {"prompt_tokens": 1},
+    }
+    events = answer_as_stream(data, "chat.completion.chunk", wants_usage=True).split(b"\n\n")
+    piece, usage = (json.loads(event.removeprefix(b"data: ")) for event in events[:2])
+    assert piece["choices"][0]["delta"]["tool_calls"] == [{"index": 0, **call}]
+    assert piece["choices"][0]["finish_reason"] == "tool_calls"
+    assert "message" not in piece["choices"][0]
+    assert (usage["choices"], usage["usage"]) == ([], {"prompt_tokens": 1})
+    assert events[2:] == [b"data: [DONE]", b""]
+
+
+def test_the_relay_reaches_neither_sqlalchemy_nor_the_database():
+    program = (
+        "import sys, paifang.modules.gateway.relay.app;"
+        "far = ('sqlalchemy', 'paifang.core.db', 'fastapi');"
+        "bad = [m for m in sys.modules if m.startswith(far)];"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    root = Path(__file__).parents[4]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
