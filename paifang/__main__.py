@@ -1,0 +1,5 @@
+"""``python -m paifang``."""
+
+from paifang.cli import main
+
+main()

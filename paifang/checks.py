@@ -1,0 +1,130 @@
+"""What must be so before Paifang serves (``check``), and what is on and off (``doctor``)."""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from paifang import migrate
+from paifang.app import routers
+from paifang.core.auth import declared_access
+from paifang.core.module import Finding, Module
+from paifang.core.runtime import Runtime
+
+
+def check_routes(modules: Iterable[Module]) -> list[Finding]:
+    """Each route declares its access once; permissions used and declared are the same."""
+    modules = tuple(modules)
+    findings: list[Finding] = []
+    used: set[StrEnum] = set()
+    for prefix, route in _routes(modules):
+        if not isinstance(route, APIRoute):
+            name = f"{prefix}{getattr(route, 'path', type(route).__name__)}"
+            findings.append(_error(name, *_NO_ROUTE))
+            continue
+        name = f"{','.join(sorted(route.methods or ()))} {prefix}{route.path}"
+        access = declared_access(route)
+        if len(access) != 1:
+            findings.append(
+                _error(
+                    name,
+                    f"{len(access)} access declarations where exactly one must stand",
+                    "add dependencies=[require(...)] or [public()] to the route",
+                )
+            )
+        used.update(permission for permission in access if permission is not None)
+    declared = {p for m in modules if m.permissions is not None for p in m.permissions}
+    findings.extend(
+        _error(str(p), "is required by a route but no module declares it", "add it to the enum")
+        for p in sorted(used - declared)
+    )
+    findings.extend(
+        _error(str(p), "is declared but no route requires it", "remove it, or use it")
+        for p in sorted(declared - used)
+    )
+    return findings
+
+
+_NO_ROUTE = (
+    "is not an API route, so it can't declare its access",
+    "declare routes with the router's decorators; list nested routers in the module's manifest",
+)
+
+
+def _routes(modules: Iterable[Module]) -> Iterator[tuple[str, BaseRoute]]:
+    for prefix, router in routers(modules):
+        for route in router.routes:
+            yield prefix, route
+
+
+def check_manifests(modules: Iterable[Module]) -> list[Finding]:
+    """Names are unique, menus need permissions that exist, subscribers are jobs of a module."""
+    modules = tuple(modules)
+    findings: list[Finding] = []
+    declared = {p for m in modules if m.permissions is not None for p in m.permissions}
+    jobs = {job.name for m in modules for job in m.jobs}
+    names: list[str] = [m.name for m in modules]
+    names += [f"menu {entry.name}" for m in modules for entry in m.menu]
+    names += [f"param {param.name}" for m in modules for param in m.params]
+    names += [f"job {job.name}" for m in modules for job in m.jobs]
+    findings.extend(
+        _error(name, "is there twice", "rename one of them")
+        for name in sorted({n for n in names if names.count(n) > 1})
+    )
+    for module in modules:
+        findings.extend(
+            _error(f"menu {m.name}", f"needs {m.needs}, which no module declares", "declare it")
+            for m in module.menu
+            if m.needs not in declared
+        )
+        findings.extend(
+            _error(
+                f"{event.__name__} in {module.name}",
+                f"is subscribed to by {job.name}, which is not a job of any module",
+                "add it to the module's jobs",
+            )
+            for event, subscribers in module.subscribers.items()
+            for job in subscribers
+            if job.name not in jobs
+        )
+    return findings
+
+
+async def check_database(runtime: Runtime) -> list[Finding]:
+    """The database answers and is at this version's schema."""
+    shown = runtime.db.url.render_as_string(hide_password=True)
+    try:
+        at = await migrate.current(runtime.db)
+    except Exception as error:  # noqa: BLE001  # whatever the driver raises is the finding
+        return [
+            _error(
+                "database",
+                f"{shown} does not answer: {type(error).__name__}: {error}",
+                "is it running, and is PAIFANG_DB_URL right?",
+            )
+        ]
+    newest = migrate.head()
+    if at == newest:
+        return [Finding("ok", "database", f"{shown}, schema {at}")]
+    if at is not None and at not in migrate.known_revisions():
+        advice = "start the newer Paifang that made it, or restore a backup"
+    else:
+        advice = "run `paifang migrate`; `paifang up` does it by itself"
+    return [_error("database", f"schema {at or 'none'}, this version needs {newest}", advice)]
+
+
+async def check(runtime: Runtime) -> list[Finding]:
+    """Everything ``paifang check`` asserts."""
+    findings = check_routes(runtime.modules) + check_manifests(runtime.modules)
+    findings += await check_database(runtime)
+    if any(f.level == "error" for f in findings):
+        return findings  # the modules' own checks ask a database that is right
+    for module in runtime.modules:
+        for ask in module.checks:
+            findings += await ask(runtime)
+    return findings
+
+
+def _error(subject: str, message: str, advice: str) -> Finding:
+    return Finding("error", subject, message, advice)

@@ -1,0 +1,49 @@
+"""``backup`` and ``restore``."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from paifang import backup as backups
+from paifang.cli.opening import load_settings, option_home, plain_errors, runtime_from
+from paifang.core.runtime import Runtime
+
+
+def _run(ctx: click.Context, work: Callable[[Runtime], Awaitable[None]]) -> None:
+    async def main() -> None:
+        runtime = runtime_from(load_settings({"PAIFANG_HOME": option_home(ctx)}))
+        try:
+            await work(runtime)
+        finally:
+            await runtime.db.close()
+
+    with plain_errors():
+        asyncio.run(main())
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_context
+def backup(ctx: click.Context, file: Path | None) -> None:
+    """Write the database, the keys and the stored files into one FILE.
+
+    Paifang may be running. The file holds secrets: keep it like a key. It can be restored into
+    any of the supported databases.
+    """
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    target = file or Path(f"paifang-{moment}.tar.gz")
+    _run(ctx, lambda runtime: backups.backup(runtime, target, say=click.echo))
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_context
+def restore(ctx: click.Context, file: Path) -> None:
+    """Fill an empty database and home folder from a backup FILE.
+
+    Nothing that exists is overwritten: pick a fresh --home, or an empty PAIFANG_DB_URL.
+    """
+    _run(ctx, lambda runtime: backups.restore(runtime, file, say=click.echo))

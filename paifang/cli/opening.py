@@ -1,0 +1,77 @@
+"""From options and environment to a runtime, with errors a stranger understands."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from paifang import checks
+from paifang.app import open_runtime
+from paifang.backup import BackupError
+from paifang.core.commands import Opener
+from paifang.core.db import UnsupportedDatabaseError
+from paifang.core.runtime import ROLES, Runtime
+from paifang.core.secrets import SecretsError
+from paifang.core.settings import CoreSettings, SettingsError, load
+from paifang.migrate import MigrationError
+from paifang.registry import settings_areas
+
+
+def load_settings(overrides: Mapping[str, str | None]) -> CoreSettings:
+    """The settings; a wrong one ends the command with a message that names it."""
+    try:
+        return load(settings_areas(), overrides=overrides)
+    except SettingsError as error:
+        raise click.ClickException(f"the settings are not right:\n{error}") from error
+
+
+def runtime_from(settings: CoreSettings, roles: frozenset[str] = ROLES) -> Runtime:
+    """The runtime; a wrong key or database URL ends the command with a message."""
+    try:
+        return open_runtime(settings, roles=roles)
+    except (SecretsError, UnsupportedDatabaseError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"the home folder {settings.home} can't be used: {error.strerror}. "
+            "--home or PAIFANG_HOME picks another one."
+        ) from error
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """What can go wrong with a database or a migration ends the command with a message."""
+    try:
+        yield
+    except (MigrationError, BackupError) as error:
+        raise click.ClickException(str(error)) from error
+    except (SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise click.ClickException(
+            f"the database: {type(cause).__name__}: {cause}\n"
+            "Is it running, and is PAIFANG_DB_URL right? `paifang doctor` looks closer."
+        ) from error
+
+
+def opener(overrides: Mapping[str, str | None]) -> Opener:
+    """For commands that work on an existing installation."""
+
+    async def open_() -> Runtime:
+        runtime = runtime_from(load_settings(overrides))
+        for finding in await checks.check_database(runtime):
+            if finding.level == "error":
+                await runtime.db.close()
+                raise click.ClickException(
+                    f"{finding.subject}: {finding.message}\n{finding.advice}"
+                )
+        return runtime
+
+    return Opener(open_)
+
+
+def option_home(ctx: click.Context) -> str | None:
+    """The ``--home`` given before the command's name."""
+    root = ctx.find_root()
+    home: str | None = root.params.get("home")
+    return home

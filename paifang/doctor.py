@@ -1,0 +1,103 @@
+"""The doctor: what is on, what is off and why, and what to do about it."""
+
+import os
+import shutil
+import stat
+
+from paifang import __version__, checks
+from paifang.core.cache import open_cache
+from paifang.core.jobs import findings as jobs_findings
+from paifang.core.module import Finding
+from paifang.core.runtime import Runtime
+
+ENOUGH_DISK = 1_000_000_000
+
+
+async def diagnose(runtime: Runtime) -> list[Finding]:
+    """Look at everything; nothing is changed."""
+    findings = [Finding("ok", "paifang", f"version {__version__}, {runtime.settings.env}")]
+    findings += _home(runtime)
+    findings += await checks.check_database(runtime)
+    if all(f.level != "error" for f in findings):
+        findings += await jobs_findings(runtime.settings, runtime.db)
+    findings += await _redis(runtime)
+    findings += _mail(runtime)
+    findings += _logs(runtime)
+    for module in runtime.modules:
+        for ask in module.checks:
+            findings += await ask(runtime)
+    return findings
+
+
+def _home(runtime: Runtime) -> list[Finding]:
+    home = runtime.settings.home.resolve()
+    findings = []
+    free = shutil.disk_usage(home).free
+    if free < ENOUGH_DISK:
+        findings.append(
+            Finding(
+                "warning",
+                "home folder",
+                f"{home} has {free // 1_000_000} MB left",
+                "make room: when the disk is full the gateway answers 503",
+            )
+        )
+    elif not os.access(home, os.W_OK):
+        findings.append(
+            Finding("error", "home folder", f"{home} can't be written", "fix its owner or mode")
+        )
+    else:
+        findings.append(Finding("ok", "home folder", str(home)))
+    for name in ("admin.key", "secret.key", "encryption.keys"):
+        path = home / name
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            findings.append(Finding("error", name, "others may read it", f"run: chmod 600 {path}"))
+    where = runtime.secrets.admin_key_path
+    source = f"in {where}" if where is not None else "from PAIFANG_ADMIN_KEY"
+    findings.append(Finding("ok", "administrator key", source))
+    return findings
+
+
+async def _redis(runtime: Runtime) -> list[Finding]:
+    if not runtime.settings.redis.url.get_secret_value():
+        return [
+            Finding(
+                "off",
+                "redis",
+                "limits and cache are in memory, one process serves the gateway",
+                "set PAIFANG_REDIS_URL to share them between processes",
+            )
+        ]
+    cache = open_cache(runtime.settings.redis)
+    try:
+        answers = await cache.publish("doctor", b"")
+    finally:
+        await cache.close()
+    if not answers:
+        problem = "does not answer"
+        return [
+            Finding("error", "redis", problem, "is it running, and is PAIFANG_REDIS_URL right?")
+        ]
+    return [Finding("ok", "redis", "answers")]
+
+
+def _mail(runtime: Runtime) -> list[Finding]:
+    if runtime.settings.mail.smtp_url.get_secret_value():
+        return [Finding("ok", "mail", f"by SMTP, from {runtime.settings.mail.sender}")]
+    return [
+        Finding(
+            "off",
+            "mail",
+            "every mail stays in the dev inbox and is not sent",
+            "set PAIFANG_MAIL_SMTP_URL to send them",
+        )
+    ]
+
+
+def _logs(runtime: Runtime) -> list[Finding]:
+    folder = runtime.settings.log.dir
+    if folder is None:
+        return [
+            Finding("off", "log files", "logs go to standard output", "set PAIFANG_LOG_DIR to keep")
+        ]
+    return [Finding("ok", "log files", str(folder))]

@@ -1,0 +1,179 @@
+"""Bringing a database to this version's schema: backed up before, refused when it is newer."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paifang import __version__
+from paifang.core.db import Base, Database
+from paifang.registry import import_models
+
+# Alembic tells of each step at INFO; what a person wants to know is said by `say`.
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+LOCK_SECONDS = 10
+"""A migration waits this long for a table's lock, so that it never stands in everybody's way."""
+
+
+class MigrationError(Exception):
+    """The database can't be brought to this version; the message says why and what to do."""
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "paifang:migrations")
+    config.set_main_option("path_separator", "os")
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """The newest revision this version knows."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise MigrationError("this installation has no migrations; it is incomplete")
+    return revision
+
+
+def known_revisions() -> list[str]:
+    """All revisions of this version, oldest first."""
+    script = ScriptDirectory.from_config(_config())
+    return [r.revision for r in script.walk_revisions()][::-1]
+
+
+async def current(database: Database) -> str | None:
+    """The revision the database is at; None for an empty one."""
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(_current)
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def upgrade(
+    database: Database,
+    *,
+    backups: Path,
+    to: str | None = None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> bool:
+    """Migrate to ``to`` (by default the newest revision).
+
+    Two processes that start together wait for each other. An SQLite file with data in it is
+    copied into ``backups`` first, consistently, while others may read and write.
+
+    Returns:
+        True when something was migrated.
+
+    Raises:
+        MigrationError: the database was made by a newer version.
+    """
+    target = to or head()
+    async with _one_at_a_time(database):
+        at = await current(database)
+        if at == target:
+            return False
+        known = known_revisions()
+        if at is not None and at not in known:
+            raise MigrationError(
+                f"The database is at revision {at}, which Paifang {__version__} does not know: a "
+                "newer version made it. Start that version, or restore a backup made by this one. "
+                f"Nothing was changed. Backups made before migrations are in {backups}."
+            )
+        if at is not None and known.index(at) > known.index(target):
+            raise MigrationError(
+                f"The database is at revision {at}, which is newer than {target}; restore a backup."
+            )
+        if at is not None and database.path is not None:
+            copy = backup_file(database.path, backups, label=at)
+            say(f"backed up the database to {copy}")
+        say(f"migrating the database from {at or 'empty'} to {target}")
+        async with database.engine.connect() as connection:
+            await connection.run_sync(_upgrade, target)
+            await connection.commit()
+        return True
+
+
+def _upgrade(connection: Connection, target: str) -> None:
+    kind = connection.dialect.name
+    if kind == "postgresql":
+        connection.execute(text(f"set lock_timeout = '{LOCK_SECONDS}s'"))
+        connection.execute(text("set statement_timeout = 0"))
+    elif kind in {"mysql", "mariadb"}:
+        connection.execute(text(f"set session lock_wait_timeout = {LOCK_SECONDS}"))
+        connection.execute(text("set session max_statement_time = 0"))
+    connection.commit()
+    command.upgrade(_config(connection), target)
+
+
+def backup_file(source: Path, folder: Path, *, label: str) -> Path:
+    """A consistent copy of a live SQLite database, by SQLite's own backup."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    target = folder / f"{source.stem}-{label}-{moment}.db"
+    part = target.with_suffix(".part")
+    with (
+        contextlib.closing(sqlite3.connect(source)) as live,
+        contextlib.closing(sqlite3.connect(part)) as copy,
+    ):
+        live.backup(copy)
+    part.chmod(0o600)
+    part.rename(target)
+    return target
+
+
+async def differences(database: Database) -> list[object]:
+    """Where the database and the models differ; empty when migrations and models agree."""
+    import_models()
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(_differences)
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, Base.metadata))
+
+
+@asynccontextmanager
+async def _one_at_a_time(database: Database) -> AsyncIterator[None]:
+    if database.path is not None:
+        database.path.parent.mkdir(parents=True, exist_ok=True)
+        with database.path.with_suffix(".migrating").open("w") as file:
+            await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+            yield  # closing the file gives the lock back
+        return
+    async with database.engine.connect() as connection:
+        await connection.execute(text(_LOCKS[database.kind][0]))
+        try:
+            yield
+        finally:
+            await _unlock(connection, database.kind)
+
+
+_LOCKS = {
+    "postgresql": ("select pg_advisory_lock(7224001)", "select pg_advisory_unlock(7224001)"),
+    "mariadb": (
+        "select get_lock('paifang.migrate', 600)",
+        "select release_lock('paifang.migrate')",
+    ),
+}
+
+
+async def _unlock(connection: AsyncConnection, kind: str) -> None:
+    await connection.execute(text(_LOCKS[kind][1]))

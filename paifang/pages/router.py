@@ -1,0 +1,163 @@
+"""Serves the welcome page, ``/docs``, ``/redoc`` and ``/openapi.json`` from the package."""
+
+import functools
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from paifang import __version__
+from paifang.core.auth import public
+from paifang.core.errors import NotFound, Unavailable
+from paifang.core.http import DEFAULT_CSP
+
+pages_router = APIRouter(tags=["pages"], include_in_schema=False)
+
+PACKAGE = Path(__file__).parent.parent
+STATIC = PACKAGE / "pages" / "static"
+REFERENCE = PACKAGE / "web" / "reference"
+"""Swagger UI and Redoc, copied there by ``make web``; inside the wheel, not in git."""
+
+JSON = "application/json"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+# Redoc styles itself through an empty <style> element that a script then fills: allowed by the
+# hash of the empty string. The second hash is that of the sheet its scroll bars bring along; a
+# newer Redoc may need another, and the browser test says which. It searches in a worker made
+# from a blob.
+REDOC_STYLES = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+    "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+)
+REDOC_CSP = (
+    DEFAULT_CSP.decode().replace("style-src 'self'", f"style-src 'self' {REDOC_STYLES}")
+    + "; worker-src blob:"
+)
+
+READ = ["GET", "HEAD"]
+"""What a page answers to. Its function is a plain one, so that reading and compressing run on a
+thread: the relay shares this process's event loop."""
+
+
+@pages_router.api_route("/", methods=READ, dependencies=[public()])
+def home(request: Request) -> Response:
+    """The welcome page."""
+    return _file(request, STATIC, "home.html")
+
+
+@pages_router.api_route("/docs", methods=READ, dependencies=[public()])
+def docs(request: Request) -> Response:
+    """The API reference to try things out (Swagger UI)."""
+    _need_reference()
+    return _file(request, STATIC, "docs.html")
+
+
+@pages_router.api_route("/redoc", methods=READ, dependencies=[public()])
+def redoc(request: Request) -> Response:
+    """The API reference to read (Redoc)."""
+    _need_reference()
+    response = _file(request, STATIC, "redoc.html")
+    response.headers["content-security-policy"] = REDOC_CSP
+    return response
+
+
+@pages_router.api_route("/openapi.json", methods=READ, dependencies=[public()])
+def openapi_json(request: Request) -> Response:
+    """The OpenAPI document."""
+    state = request.app.state
+    if not hasattr(state, "openapi_page"):
+        state.openapi_page = _page(orjson.dumps(request.app.openapi()), JSON)
+    page: Page = state.openapi_page
+    return _answer(request, page)
+
+
+@pages_router.api_route("/static/{name}", methods=READ, dependencies=[public()])
+def static(request: Request, name: str) -> Response:
+    """A file of the pages themselves."""
+    return _file(request, STATIC, name)
+
+
+@pages_router.api_route("/reference/{name}", methods=READ, dependencies=[public()])
+def reference(request: Request, name: str) -> Response:
+    """A file of Swagger UI or Redoc."""
+    return _file(request, REFERENCE, name)
+
+
+@pages_router.api_route("/favicon.ico", methods=READ, dependencies=[public()])
+def favicon(request: Request) -> Response:
+    """The mark."""
+    return _file(request, STATIC, "mark.svg")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A body that does not change, plain and compressed."""
+
+    media_type: str
+    plain: bytes
+    zipped: bytes
+    tag: str
+    """Hash of the plain body, without quotes."""
+
+
+def _page(content: bytes, media_type: str) -> Page:
+    tag = hashlib.sha256(content).hexdigest()[:16]
+    return Page(media_type, content, gzip.compress(content, 6, mtime=0), tag)
+
+
+def _need_reference() -> None:
+    if not REFERENCE.is_dir():
+        raise Unavailable("The API reference is not built; run `make web`. /openapi.json is there.")
+
+
+@functools.lru_cache(maxsize=64)
+def _load(path: Path, _changed: int) -> Page:
+    content = path.read_bytes()
+    if path.suffix == ".html":
+        content = content.replace(b"@version@", __version__.encode())
+    return _page(content, TYPES[path.suffix])
+
+
+def _file(request: Request, folder: Path, name: str) -> Response:
+    # The names are those of the folder, looked up and never joined: nothing to traverse.
+    known = {p.name: p for p in folder.iterdir()} if folder.is_dir() else {}
+    path = known.get(name)
+    if path is None or path.suffix not in TYPES or not path.is_file():
+        raise NotFound("There is no such file here.")
+    return _answer(request, _load(path, path.stat().st_mtime_ns))
+
+
+def _answer(request: Request, page: Page) -> Response:
+    zipped = _accepts_gzip(request.headers.get("accept-encoding", ""))
+    # Two encodings are two representations and need two tags (RFC 9110, 8.8.3.3).
+    etag = f'"{page.tag}-gzip"' if zipped else f'"{page.tag}"'
+    headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+    if _matches(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    if zipped:
+        headers["content-encoding"] = "gzip"
+    body = page.zipped if zipped else page.plain
+    return Response(body, media_type=page.media_type, headers=headers)
+
+
+def _accepts_gzip(accepted: str) -> bool:
+    for entry in accepted.lower().split(","):
+        coding, _, quality = entry.partition(";")
+        if coding.strip() in {"gzip", "*"}:
+            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
+
+
+def _matches(condition: str, etag: str) -> bool:
+    # Weak comparison (RFC 9110, 13.1.2): a proxy that compresses may have marked the tag as weak.
+    tags = [tag.strip().removeprefix("W/") for tag in condition.split(",")]
+    return etag in tags or "*" in tags

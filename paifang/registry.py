@@ -1,0 +1,37 @@
+"""Which modules there are: one tuple, lowest first. No scanning."""
+
+import importlib
+from collections.abc import Iterable
+from importlib import resources
+
+from paifang.core.module import Module
+from paifang.core.settings import Section
+from paifang.modules.access.module import module as access
+from paifang.modules.gateway.module import module as gateway
+
+MODULES: tuple[Module, ...] = (access, gateway)
+
+CORE_TABLES = (
+    "paifang.core.audit",
+    "paifang.core.db.counters",
+    "paifang.core.jobs.models",
+    "paifang.core.mail.models",
+    "paifang.core.params",
+)
+"""Parts of core that have tables."""
+
+
+def settings_areas(modules: Iterable[Module] = MODULES) -> dict[str, type[Section]]:
+    """The areas of settings that the modules bring."""
+    return {name: kind for module in modules for name, kind in module.settings.items()}
+
+
+def import_models(modules: Iterable[Module] = MODULES) -> None:
+    """Import every ``models.py``, so that the metadata knows all tables."""
+    for name in CORE_TABLES:
+        importlib.import_module(name)
+    for module in modules:
+        package = f"paifang.modules.{module.name}"
+        for feature in resources.files(package).iterdir():
+            if feature.is_dir() and (feature / "models.py").is_file():
+                importlib.import_module(f"{package}.{feature.name}.models")

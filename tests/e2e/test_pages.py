@@ -1,0 +1,419 @@
+"""The welcome page and the API reference in a real browser."""
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from doubles.openai_answers import Behaviour
+from doubles.openai_upstream import OpenAIDouble
+from e2e.visitor import ADMIN_KEY, Visitor
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("reference")]
+
+LANGUAGES = {
+    "en": "The first call",
+    "zh-CN": "第一次调用",
+    "zh-TW": "第一次呼叫",
+}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+async def paint(page: Page) -> str:
+    """The colour of the paper."""
+    return str(await page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+
+
+async def too_wide(page: Page) -> int:
+    """How many pixels a page is wider than its window."""
+    return int(
+        await page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+    )
+
+
+async def use_token(page: Page, token: str) -> None:
+    await page.fill("#token", token)
+    await page.press("#token", "Enter")
+
+
+async def test_the_welcome_page_loads_without_complaints(visitor: Visitor) -> None:
+    async with visitor.page() as page:
+        await expect(page.locator("h1")).to_contain_text("Paifang")
+        await expect(page.locator(".status")).to_contain_text("The gateway is ready")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_swagger_ui_lists_the_operations_without_complaints(
+    visitor: Visitor, scheme: str
+) -> None:
+    async with visitor.page("/docs", color_scheme=scheme) as page:
+        await page.locator('[data-path="/api/v1/gateway/groups"]').first.wait_for()
+        assert await page.locator(".opblock").count() > 20
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_redoc_shows_and_searches_the_operations_without_complaints(
+    visitor: Visitor, scheme: str
+) -> None:
+    async with visitor.page("/redoc", color_scheme=scheme) as page:
+        await page.locator("#redoc h1").first.wait_for()
+        paper = await paint(page)
+        shown = await page.locator("#redoc .menu-content").evaluate(
+            "(e) => getComputedStyle(e).backgroundColor"
+        )
+        assert shown == paper
+        await page.locator("#redoc input").fill("revoke")
+        await page.locator("[data-role='search:results'] li").first.wait_for()
+
+
+async def test_authorize_lets_swagger_ui_call_a_route(visitor: Visitor) -> None:
+    visitor.expected = [r"status of 401"]
+    async with visitor.page("/docs") as page:
+        row = page.locator(".opblock-get").filter(
+            has=page.locator('[data-path="/api/v1/gateway/groups"]')
+        )
+        await row.locator(".opblock-summary-control").click()
+        await row.locator(".execute").click()
+        status = row.locator(".live-responses-table tbody .response-col_status").first
+        await expect(status).to_contain_text("401")
+
+        await page.locator(".scheme-container .authorize").click()
+        await page.locator(".modal-ux input").fill(ADMIN_KEY)
+        await page.locator(".modal-ux .authorize").click()
+        await page.locator(".modal-ux .btn-done").click()
+        await row.locator(".execute").click()
+        await expect(status).to_contain_text("200")
+        await expect(row.locator(".live-responses-table")).to_contain_text("readers")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
+async def test_a_phone_scrolls_no_page_sideways(visitor: Visitor, path: str) -> None:
+    async with visitor.page(path, **PHONE) as page:
+        await page.wait_for_load_state("networkidle")
+        assert await too_wide(page) == 0
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 2560])
+async def test_the_welcome_page_fits_every_width_in_every_language(
+    visitor: Visitor, width: int
+) -> None:
+    async with visitor.page(viewport={"width": width, "height": 800}) as page:
+        for language in LANGUAGES:
+            await page.locator(f"[data-language={language}]").click()
+            assert await too_wide(page) == 0
+
+
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [
+        ("en-GB", "en"),
+        ("fr-FR", "en"),
+        ("zh-CN", "zh-CN"),
+        ("zh-SG", "zh-CN"),
+        ("zh-TW", "zh-TW"),
+        ("zh-HK", "zh-TW"),
+        ("zh-Hant", "zh-TW"),
+    ],
+)
+async def test_the_browsers_language_comes_first(
+    visitor: Visitor, locale: str, language: str
+) -> None:
+    async with visitor.page(locale=locale) as page:
+        await expect(page.locator("#call-title")).to_have_text(LANGUAGES[language])
+        assert await page.locator("html").get_attribute("lang") == language
+
+
+async def test_a_chosen_language_holds_on_every_page_and_after_a_reload(visitor: Visitor) -> None:
+    async with visitor.page(locale="zh-CN") as page:
+        await page.locator("[data-language=zh-TW]").click()
+        await expect(page.locator("#call-title")).to_have_text(LANGUAGES["zh-TW"])
+        await expect(page.locator("[data-language=zh-TW]")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        await page.reload()
+        await expect(page.locator("#call-title")).to_have_text(LANGUAGES["zh-TW"])
+        await page.goto(visitor.site.url + "/docs")
+        await expect(page.locator(".bar [aria-current]")).to_have_text("試用 API")
+        assert await page.title() == "試用 API · Paifang"
+
+
+async def test_translated_sentences_keep_their_links_and_commands(visitor: Visitor) -> None:
+    async with visitor.page() as page:
+        for language in ["zh-TW", "en", "zh-CN"]:
+            await page.locator(f"[data-language={language}]").click()
+            addresses = await page.locator("#places a").all_inner_texts()
+            assert addresses == ["/docs", "/redoc", "/openapi.json", "/readyz"]
+            assert "undefined" not in await page.locator("body").inner_text()
+
+
+async def test_the_theme_follows_the_system_until_one_is_chosen(visitor: Visitor) -> None:
+    async with visitor.page(color_scheme="light") as page:
+        day = await paint(page)
+        await page.emulate_media(color_scheme="dark")
+        night = await paint(page)
+        assert night != day
+
+        await page.locator(".theme").click()
+        assert await paint(page) == day
+        await page.reload()
+        assert await paint(page) == day
+        await expect(page.locator(".theme")).to_have_attribute("aria-pressed", "false")
+
+        # Back to the system's own: from now on it is followed again.
+        await page.locator(".theme").click()
+        assert await paint(page) == night
+        await page.emulate_media(color_scheme="light")
+        assert await paint(page) == day
+
+
+async def test_redoc_takes_the_colours_of_a_chosen_theme(visitor: Visitor) -> None:
+    async with visitor.page("/redoc", color_scheme="light") as page:
+        await page.locator("#redoc h1").first.wait_for()
+        async with page.expect_navigation():
+            await page.locator(".theme").click()
+        await page.locator("#redoc h1").first.wait_for()
+        colour = await page.locator("#redoc .menu-content").evaluate(
+            "(e) => getComputedStyle(e).backgroundColor"
+        )
+        assert colour == await paint(page)
+
+
+async def test_nothing_moves_for_those_who_ask_for_it(visitor: Visitor) -> None:
+    async with visitor.page(reduced_motion="reduce") as page:
+        lasting = await page.evaluate(
+            """[...document.querySelectorAll("*")].filter((e) => {
+                const style = getComputedStyle(e);
+                return style.transitionDuration !== "0s" || style.animationName !== "none";
+            }).length"""
+        )
+        assert lasting == 0
+
+
+async def test_without_javascript_the_texts_are_there_and_no_dead_controls(
+    visitor: Visitor,
+) -> None:
+    async with visitor.page(java_script_enabled=False) as page:
+        text = await page.locator("body").inner_text()
+        for part in ("OpenAI-compatible", "Version 0.", "curl", "135 million", "admin.key"):
+            assert part in text
+        for control in ("#try", ".switches", ".copy"):
+            assert await page.locator(f"{control} >> visible=true").count() == 0
+        await page.goto(visitor.site.url + "/docs")
+        assert "/openapi.json" in await page.locator("noscript").inner_text()
+
+
+async def test_the_pages_work_where_storage_is_forbidden(visitor: Visitor) -> None:
+    async with visitor.page() as page:
+        await page.context.add_init_script(
+            """Object.defineProperty(window, "localStorage", {
+                get() { throw new DOMException("forbidden", "SecurityError"); } });"""
+        )
+        await page.reload()
+        await page.locator("[data-language=zh-CN]").click()
+        await expect(page.locator("#call-title")).to_have_text(LANGUAGES["zh-CN"])
+        await page.locator(".theme").click()
+
+
+async def test_the_keyboard_reaches_everything_in_order(visitor: Visitor) -> None:
+    async with visitor.page() as page:
+        await page.keyboard.press("Tab")
+        await expect(page.locator(".skip")).to_be_focused()
+        await page.keyboard.press("Enter")
+        assert page.url.endswith("#call")
+        order: list[str] = []
+        await page.locator("#token").focus()
+        for _ in range(3):
+            order.append(await page.evaluate("document.activeElement.id || 'send'"))
+            await page.keyboard.press("Tab")
+        # Without a token there is no model to choose.
+        assert order == ["token", "question", "send"]
+
+
+async def test_the_state_of_the_gateway_is_told_in_words(visitor: Visitor) -> None:
+    runtime = visitor.site.runtime
+    visitor.expected = [r"status of 503"]
+
+    async def away() -> str:
+        return "the disk is full"
+
+    async with visitor.page() as page:
+        status = page.locator(".status")
+        await expect(status).to_contain_text("The gateway is ready")
+        try:
+            runtime.ready["database"] = away
+            await page.reload()
+            await expect(status).to_contain_text("not ready. database: the disk is full")
+            runtime.draining = True
+            await page.reload()
+            await expect(status).to_contain_text("The gateway is draining")
+            await page.locator("[data-language=zh-TW]").click()
+            await expect(status).to_contain_text("閘道正在收尾")
+        finally:
+            runtime.draining = False
+            runtime.ready.pop("database", None)
+        # It is asked again by itself.
+        await expect(status).to_contain_text("閘道已就緒", timeout=15_000)
+
+
+async def test_a_server_that_does_not_answer_is_said_so(visitor: Visitor) -> None:
+    visitor.expected = [r"ERR_FAILED"]
+    async with visitor.page() as page:
+        await page.route("**/readyz", lambda route: route.abort())
+        await page.reload()
+        await expect(page.locator(".status")).to_contain_text("No answer from the gateway")
+
+
+@pytest.mark.parametrize("clipboard", [True, False], ids=["clipboard", "no clipboard"])
+async def test_samples_carry_the_address_and_can_be_copied(
+    visitor: Visitor, *, clipboard: bool
+) -> None:
+    async with visitor.page(permissions=["clipboard-read", "clipboard-write"]) as page:
+        if not clipboard:  # as on plain HTTP away from localhost
+            await page.context.add_init_script(
+                """Object.defineProperty(navigator, "clipboard", { value: undefined });"""
+            )
+            await page.reload()
+        sample = page.locator(".code").filter(has_text="curl")
+        await sample.get_by_role("button", name="Copy").click()
+        await expect(sample.locator(".copy")).to_have_text("Copied")
+        await page.locator("#question").focus()
+        await page.keyboard.press("Control+V")
+        copied = await page.locator("#question").input_value()
+        assert copied.startswith(f"curl {visitor.site.url}/v1/chat/completions \\\n")
+        python = await page.locator(".code").filter(has_text="Python").locator("code").inner_text()
+        assert f'base_url="{visitor.site.url}/v1"' in python
+        assert len(python.splitlines()) == 5
+        compile(python, "sample", "exec")
+
+
+async def test_a_question_is_answered_with_the_keyboard_alone(
+    visitor: Visitor, upstream: OpenAIDouble
+) -> None:
+    async with visitor.page() as page:
+        await page.locator("#token").focus()
+        await page.keyboard.type(visitor.site.token)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#token-state")).to_contain_text("Models it may call: 2")
+        await expect(page.locator("#question")).to_be_focused()
+        await page.keyboard.press("Shift+Tab")
+        await page.keyboard.type("chat")
+        await page.keyboard.press("Tab")
+        await expect(page.locator("[data-model]").first).to_have_text("chat")
+        await page.keyboard.type("What is a paifang?")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator(".answer")).to_have_text("word0 word1 word2 ")
+        await expect(page.locator(".outcome")).to_contain_text("4 tokens in, 3 out")
+    asked = upstream.requests[-1].data
+    assert asked["messages"] == [{"role": "user", "content": "What is a paifang?"}]
+    assert asked["stream"] is True
+
+
+async def test_the_token_is_kept_nowhere(visitor: Visitor) -> None:
+    async with visitor.page() as page:
+        await use_token(page, visitor.site.token)
+        await expect(page.locator("#token-state")).to_contain_text("The token is good")
+        state = await page.context.storage_state()
+        stored = await page.evaluate("JSON.stringify([localStorage, sessionStorage, location])")
+        assert visitor.site.token not in f"{state}{stored}"
+        assert visitor.site.token not in await page.content()
+        await page.reload()
+        assert await page.locator("#token").input_value() == ""
+
+
+async def test_a_wrong_token_is_refused_in_words_with_the_request_id(visitor: Visitor) -> None:
+    visitor.expected = [r"status of 401"]
+    async with visitor.page() as page:
+        async with page.expect_response("**/v1/models") as waiting:
+            await use_token(page, "pf_live_wrong")
+        answer = await waiting.value
+        state = page.locator("#token-state")
+        await expect(state).to_contain_text("does not accept this token")
+        await expect(state).to_contain_text(answer.headers["x-request-id"])
+        # A right one afterwards works.
+        await use_token(page, visitor.site.token)
+        await expect(state).to_contain_text("The token is good")
+
+
+async def test_what_is_missing_is_said_before_anything_is_sent(visitor: Visitor) -> None:
+    async with visitor.page() as page:
+        await page.locator(".primary").click()
+        await expect(page.locator("#token-state")).to_have_text("Paste a token first.")
+        await expect(page.locator("#token")).to_be_focused()
+        await use_token(page, "令牌")
+        await expect(page.locator("#token-state")).to_contain_text("This is no token")
+        await use_token(page, visitor.site.token)
+        await expect(page.locator("#question")).to_be_focused()
+        await page.locator(".primary").click()
+        await expect(page.locator(".outcome")).to_have_text("Write a question first.")
+
+
+@pytest.mark.parametrize("how", ["button", "escape"])
+async def test_an_answer_can_be_stopped(visitor: Visitor, upstream: OpenAIDouble, how: str) -> None:
+    upstream.script.append(Behaviour(pieces=1000, gap=0.05))
+    async with visitor.page() as page:
+        await use_token(page, visitor.site.token)
+        await page.fill("#question", "Tell me a long story.")
+        await page.locator(".primary").click()
+        await expect(page.locator(".answer")).to_contain_text("word1")
+        if how == "button":
+            await page.get_by_role("button", name="Stop").click()
+        else:
+            await page.keyboard.press("Escape")
+        await expect(page.locator(".outcome")).to_have_text("Stopped.")
+        await expect(page.locator(".primary")).to_be_focused()
+        # The upstream is told, so that nobody pays for words that nobody reads.
+        await upstream.requests[-1].disconnected.wait()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"),
+    [
+        (Behaviour(status=400, error_code="bad_thing"), r"The gateway answered 400\. .+"),
+        (Behaviour(pieces=5, error_after=2), r"The answer broke off\. .+"),
+        (Behaviour(pieces=5, cut_after=2), r"The answer broke off\. .+"),
+    ],
+    ids=["refused", "error in the stream", "cut"],
+)
+async def test_a_failed_answer_is_told_in_words_with_the_request_id(
+    visitor: Visitor, upstream: OpenAIDouble, behaviour: Behaviour, expected: str
+) -> None:
+    visitor.expected = [r"status of 4\d\d", r"ERR_"]
+    upstream.script.append(behaviour)
+    async with visitor.page() as page:
+        await use_token(page, visitor.site.token)
+        await page.fill("#question", "What is a paifang?")
+        await page.locator(".primary").click()
+        outcome = page.locator(".outcome")
+        await expect(outcome).to_have_text(re.compile(rf"{expected} Request ID [0-9a-f]{{32}}$"))
+        await expect(outcome).to_have_class(re.compile(r"\bbad\b"))
+        await page.locator("[data-language=zh-CN]").click()
+        await expect(outcome).to_contain_text("请求 ID")
+        # The form is ready for the next question.
+        await page.locator(".primary").click()
+        await expect(outcome).to_contain_text("输入 4 个 token")
+
+
+async def test_an_answer_is_text_and_nothing_in_it_runs(
+    visitor: Visitor, upstream: OpenAIDouble
+) -> None:
+    upstream.script.append(Behaviour(pieces=1, word="<img src=x onerror=alert(1)>"))
+    async with visitor.page() as page:
+        await use_token(page, visitor.site.token)
+        await page.fill("#question", "Draw.")
+        await page.press("#question", "Control+Enter")
+        await expect(page.locator(".answer")).to_contain_text("<img src=x")
+        assert await page.locator(".answer img").count() == 0
+
+
+async def test_a_long_word_breaks_instead_of_widening_the_page(
+    visitor: Visitor, upstream: OpenAIDouble
+) -> None:
+    upstream.script.append(Behaviour(pieces=2, word="w" * 500))
+    async with visitor.page(**PHONE) as page:
+        await use_token(page, visitor.site.token)
+        await page.fill("#question", "x" * 500)
+        await page.press("#question", "Control+Enter")
+        await expect(page.locator(".answer")).to_contain_text("wwww")
+        assert await too_wide(page) == 0
