@@ -16,6 +16,9 @@ VIOLATIONS = """
 """
 
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
 @dataclass
 class Site:
     """A running Paifang."""
@@ -69,3 +72,12 @@ class Visitor:
     def _request(self, request) -> None:
         if not request.url.startswith((self.site.url, "data:", "blob:")):
             self.complaints.append(f"a request leaves the site: {request.url}")
+
+
+async def too_wide(page: Page) -> int:
+    """How many pixels a page is wider than its window."""
+    return int(
+        await page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+    )

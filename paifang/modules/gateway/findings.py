@@ -10,13 +10,14 @@ from paifang.core.runtime import Runtime
 from paifang.core.secrets import SecretsError
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.local import files
+from paifang.modules.gateway.logs.flusher import REJECTED
 from paifang.modules.gateway.prices import service as prices
 from paifang.modules.gateway.tokens.models import Token
 
 
 async def look(runtime: Runtime) -> list[Finding]:
     """Local models, channels, prices and tokens."""
-    findings = await _local(runtime)
+    findings = await _local(runtime) + _rejected(runtime)
     try:
         async with runtime.db.reading() as session:
             channels = list(await session.scalars(select(Channel).order_by(Channel.name)))
@@ -53,6 +54,20 @@ async def look(runtime: Runtime) -> list[Finding]:
             )
         )
     return findings
+
+
+def _rejected(runtime: Runtime) -> list[Finding]:
+    path = runtime.settings.home / "journal" / REJECTED
+    if not path.exists():
+        return []
+    return [
+        Finding(
+            "warning",
+            "logs",
+            f"{path} holds calls that the database refused; they are not billed",
+            "each line says why; look, then move the file away",
+        )
+    ]
 
 
 async def _local(runtime: Runtime) -> list[Finding]:

@@ -11,6 +11,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from paifang.modules.gateway.local.manager import LocalModels
+from paifang.modules.gateway.logs.flusher import Flusher
 from paifang.modules.gateway.relay.app import Relay
 from paifang.modules.gateway.relay.snapshot import NANOS_PER_UNIT
 from paifang.modules.gateway.relay.stats import SECONDS_BUCKETS, Histogram
@@ -19,8 +20,9 @@ from paifang.modules.gateway.relay.stats import SECONDS_BUCKETS, Histogram
 class GatewayCollector(Collector):
     """Reads the relay's plain counters; the hot path knows nothing of Prometheus."""
 
-    def __init__(self, relay: Relay, local: LocalModels) -> None:
+    def __init__(self, relay: Relay, flusher: Flusher, local: LocalModels) -> None:
         self._relay = relay
+        self._flusher = flusher
         self._local = local
 
     def collect(self) -> Iterator[Metric]:
@@ -75,6 +77,16 @@ class GatewayCollector(Collector):
             "paifang_gateway_journal_full",
             "Calls whose record found no room.",
             value=counters.journal_full,
+        )
+        yield CounterMetricFamily(
+            "paifang_gateway_logs_stored",
+            "Records carried from the journal to the database.",
+            value=self._flusher.shipped,
+        )
+        yield CounterMetricFamily(
+            "paifang_gateway_logs_rejected",
+            "Records no log can hold, put aside in rejected.jsonl beside the journal.",
+            value=self._flusher.rejected,
         )
         yield GaugeMetricFamily(
             "paifang_gateway_calls_in_flight", "Calls now.", value=self._relay.in_flight

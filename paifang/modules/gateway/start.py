@@ -16,7 +16,7 @@ from paifang.modules.gateway.relay.journal import Journal
 from paifang.modules.gateway.relay.settings import RelaySettings
 from paifang.modules.gateway.relay.upstream import Pool
 from paifang.modules.gateway.settings import GatewaySettings
-from paifang.modules.gateway.snapshot.loader import Loader
+from paifang.modules.gateway.snapshot.loader import MESSAGES, VERSION, Loader
 from paifang.modules.gateway.welcome import welcome
 
 log = logging.getLogger("paifang.gateway")
@@ -36,10 +36,10 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
     """Journal, relay, snapshot and flusher; returns what stops them.
 
     A process that does not serve the gateway starts none of them: its changes reach the others
-    through the version row.
+    through the version row, and sooner through Redis when there is one.
     """
     if "gateway" not in runtime.roles:
-        return _nothing
+        return await _tell_others(runtime)
     settings = runtime.settings.area(GatewaySettings)
     async with contextlib.AsyncExitStack() as undo:
         local = LocalModels(runtime.settings.home, settings.local)
@@ -50,17 +50,18 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
 
         folder = runtime.settings.home / "journal"
         journal = Journal(folder)
-        undo.callback(journal.close)
         flusher = Flusher(
             database=runtime.db,
             directory=folder,
             journal=journal,
             interval=settings.flush_seconds,
         )
+        undo.push_async_callback(flusher.stop)
+        # Closed before the flusher stops, so that its last flush can remove the segment.
+        undo.callback(journal.close)
         # Calls of a process that was killed belong into the budgets before the first new one.
         await flusher.flush()
         flusher.start()
-        undo.push_async_callback(flusher.stop)
 
         pool = Pool()
         undo.push_async_callback(pool.close)
@@ -89,7 +90,7 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
 
         gateway = Gateway(relay=relay, loader=loader, flusher=flusher, local=local)
         runtime.parts[Gateway] = gateway
-        runtime.collectors.append(GatewayCollector(relay, local))
+        runtime.collectors.append(GatewayCollector(relay, flusher, local))
         runtime.ready["snapshot"] = _snapshot_ready(loader)
 
         async def drain(seconds: float) -> None:
@@ -110,8 +111,15 @@ def _snapshot_ready(loader: Loader) -> Callable[[], Awaitable[str]]:
     return ask
 
 
-async def _nothing() -> None:
-    return None
+async def _tell_others(runtime: Runtime) -> Callable[[], Awaitable[None]]:
+    cache = open_cache(runtime.settings.redis)
+    if cache.shared:
+
+        async def tell() -> None:
+            await cache.publish(MESSAGES, b"")
+
+        runtime.db.on_version(VERSION, tell)
+    return cache.close
 
 
 def relay_mount(runtime: Runtime) -> Relay | None:

@@ -372,3 +372,18 @@ async def test_nobody_gets_in_without_the_key_or_to_what_is_not_there(
         "base_url": "http://127.0.0.1:11434/v1"
     } in presets
     assert [preset["id"] for preset in presets] == ["openai", "ollama", "local"]
+
+
+async def test_a_stored_credential_does_not_follow_the_channel_to_another_server(
+    api: httpx.AsyncClient,
+) -> None:
+    made = await _make(api, base_url="https://one.example/v1", credential="sk-of-server-one")
+    path = f"{URL}/{made['id']}"
+    moved = await api.patch(path, json={"base_url": "https://two.example/v1"})
+    assert moved.status_code == 422
+    assert moved.json()["errors"][0]["field"] == "credential"
+    assert (await api.get(path)).json()["base_url"] == "https://one.example/v1"
+    same_server = await api.patch(path, json={"base_url": "https://one.example/other/v1"})
+    assert same_server.status_code == 200
+    with_another = {"base_url": "https://two.example/v1", "credential": "sk-secret-of-two"}
+    assert (await api.patch(path, json=with_another)).status_code == 200

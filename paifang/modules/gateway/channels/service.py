@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -189,6 +190,8 @@ async def update(
         setattr(channel, name, value)
     with session.no_autoflush:
         _check_together(channel)
+        if "credential" not in values:
+            _check_destination(channel, before["base_url"])
         if "name" in values:
             await _check_name(session, channel)
     values["base_url"] = channel.base_url  # another provider may spell it otherwise
@@ -330,6 +333,17 @@ def _check_together(channel: Channel) -> None:
             "model_mapping",
             f"it maps models that the channel does not serve: {', '.join(strangers[:5])}; add "
             "them to models",
+        )
+
+
+def _check_destination(channel: Channel, before: str) -> None:
+    """A stored credential goes only where it was meant to go: whoever may change a channel must
+    not be able to read its credential by pointing it at a server of their own.
+    """
+    old, new = urlsplit(before), urlsplit(channel.base_url)
+    if channel.credential is not None and (old.scheme, old.netloc) != (new.scheme, new.netloc):
+        raise _invalid(
+            "credential", "send it again (or null) when the base URL names another server"
         )
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Select, func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.pagination import bounded_total
 from paifang.modules.gateway.changes import PRINTABLE_PATTERN
-from paifang.modules.gateway.compat.values import invalid
+from paifang.modules.gateway.compat.values import EPOCH, invalid
 
 T = TypeVar("T")
 
@@ -67,6 +67,11 @@ def ordering(
         raise invalid("order", f"use one of {names}, and -desc behind it to sort downwards")
     column: ColumnElement[Any] = columns[name]
     return column.desc() if direction == "desc" else column.asc()
+
+
+def moment_or_never(column: Any) -> ColumnElement[Any]:
+    """A moment to order by: never is before everything, where PostgreSQL has it at the end."""
+    return func.coalesce(column, EPOCH)
 
 
 async def fetch(session: AsyncSession, statement: Select[T], paging: Paging) -> tuple[list[T], int]:

@@ -16,7 +16,7 @@ NEVER = -62_135_596_800_000
 ENABLED = 1
 DISABLED = 2
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 Number = Annotated[int, Path(ge=1, lt=2**63, description="The integer id.")]
@@ -26,7 +26,7 @@ Status = Annotated[int, Field(description="1 enabled, 2 disabled.")]
 
 def millis(at: datetime | None) -> int:
     """A moment in unix milliseconds; :data:`NEVER` for None."""
-    return NEVER if at is None else (at - _EPOCH) // _MILLISECOND
+    return NEVER if at is None else (at - EPOCH) // _MILLISECOND
 
 
 def moment(field: str, value: int) -> datetime | None:
@@ -38,7 +38,7 @@ def moment(field: str, value: int) -> datetime | None:
     if value in {0, NEVER}:
         return None
     try:
-        return _EPOCH + value * _MILLISECOND
+        return EPOCH + value * _MILLISECOND
     except OverflowError:
         raise invalid(field, "must be unix milliseconds, or 0 for never") from None
 

@@ -53,9 +53,7 @@ async def test_an_id_is_taken_once(proxy: Any) -> None:
 async def test_deleting_a_group_deletes_its_tokens_with_it(proxy: Any, db: Database) -> None:
     for group in ("a", "b"):
         for name in ("one", "two"):
-            await proxy.ask(
-                "POST", f"/api/token/{group}", {"name": name}, auto_create_group="true"
-            )
+            await proxy.ask("POST", f"/api/token/{group}", {"name": name}, auto_create_group="true")
     await proxy.ask("DELETE", "/api/group/a")
     found = await proxy.ask("GET", "/api/tokens/")
     assert found["total"] == 2

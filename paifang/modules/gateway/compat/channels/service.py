@@ -21,7 +21,7 @@ from paifang.modules.gateway.compat.channels.schemas import (
 )
 from paifang.modules.gateway.compat.channels.types import is_type, upstream
 from paifang.modules.gateway.compat.errors import ChannelNotTested, NotOffered
-from paifang.modules.gateway.compat.lists import Paging, fetch, ordering
+from paifang.modules.gateway.compat.lists import Paging, fetch, moment_or_never, ordering
 from paifang.modules.gateway.compat.values import invalid, status_word
 from paifang.modules.gateway.local.manager import LocalModels
 
@@ -39,7 +39,7 @@ ORDERS = {
     "used_amount": Channel.used,
     "request_count": Channel.requests,
     "created_at": Channel.created_at,
-    "test_at": Channel.tested_at,
+    "test_at": moment_or_never(Channel.tested_at),
 }
 
 

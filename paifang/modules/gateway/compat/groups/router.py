@@ -25,7 +25,7 @@ from paifang.modules.gateway.compat.groups.schemas import (
     QpmIn,
     StatusIn,
 )
-from paifang.modules.gateway.compat.lists import Paging, fetch, ordering
+from paifang.modules.gateway.compat.lists import Paging, fetch, moment_or_never, ordering
 from paifang.modules.gateway.compat.values import GroupId, status_word
 from paifang.modules.gateway.groups import service
 from paifang.modules.gateway.groups.models import Group
@@ -42,7 +42,7 @@ ORDERS = {
     "used_amount": Group.used,
     "request_count": Group.requests,
     "created_at": Group.created_at,
-    "accessed_at": Group.last_used_at,
+    "accessed_at": moment_or_never(Group.last_used_at),
 }
 
 

@@ -18,7 +18,7 @@ from paifang.modules.gateway.tokens.models import Token
 ORDERS = {
     "id": Log.id,
     "created_at": Log.started_at,
-    "used_amount": Log.cost,
+    "used_amount": func.coalesce(Log.cost, 0),
     "prompt_tokens": Log.input + Log.cached_input + Log.cache_write,
     "completion_tokens": Log.output + Log.reasoning,
     "token_name": Log.token_name,

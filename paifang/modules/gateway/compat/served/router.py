@@ -9,7 +9,7 @@ from paifang.core.db import Db
 from paifang.modules.gateway.compat.channels.types import known
 from paifang.modules.gateway.compat.envelope import TAG, Envelope, EnvelopeRoute, answer
 from paifang.modules.gateway.compat.served import service as proxy
-from paifang.modules.gateway.compat.served.service import ProxyPrice
+from paifang.modules.gateway.compat.served.schemas import ProxyPrice
 from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.prices import service as prices
 

@@ -2,34 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.compat.channels.types import TYPES, number_of
-from paifang.modules.gateway.compat.values import per_thousand
+from paifang.modules.gateway.compat.served.schemas import ProxyPrice
 from paifang.modules.gateway.prices.models import Price
-
-
-class ProxyPrice(BaseModel):
-    """What a model costs per thousand model tokens, in the metering currency."""
-
-    prompt: float
-    completion: float
-    unset: bool
-    """There is no price: not free, but unknown."""
-
-    @classmethod
-    def of(cls, price: Price | None) -> "ProxyPrice":
-        """Show a row."""
-        if price is None:
-            return cls(prompt=0.0, completion=0.0, unset=True)
-        return cls(
-            prompt=per_thousand(price.input),
-            completion=per_thousand(price.output),
-            unset=False,
-        )
 
 
 async def by_type(session: AsyncSession, *, only_enabled: bool) -> dict[int, list[str]]:

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.modules.gateway.compat.errors import TokenSpent
-from paifang.modules.gateway.compat.lists import Paging, fetch, ordering
+from paifang.modules.gateway.compat.lists import Paging, fetch, moment_or_never, ordering
 from paifang.modules.gateway.compat.tokens.schemas import HIDDEN, STATES, ProxyToken, TokenIn
 from paifang.modules.gateway.compat.values import invalid, moment, nanos
 from paifang.modules.gateway.tokens import keys, service
@@ -23,8 +23,8 @@ ORDERS = {
     "used_amount": Token.used,
     "request_count": Token.requests,
     "created_at": Token.created_at,
-    "expired_at": Token.expires_at,
-    "accessed_at": Token.last_used_at,
+    "expired_at": moment_or_never(Token.expires_at),
+    "accessed_at": moment_or_never(Token.last_used_at),
 }
 
 

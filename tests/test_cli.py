@@ -1,0 +1,141 @@
+"""The commands, as people type them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from doubles.installation import Installation
+from doubles.openai_upstream import OpenAIDouble
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.fixture
+async def installation(tmp_path: Path, empty_database_url: URL) -> Installation:
+    made = Installation(
+        tmp_path,
+        PAIFANG_DB_URL=empty_database_url.render_as_string(hide_password=False),
+    )
+    status, output = await made.command("migrate")
+    assert status == 0, output
+    return made
+
+
+async def test_a_stranger_finds_the_way(tmp_path: Path, database_kind: str) -> None:
+    status, output = await Installation(tmp_path).command("--help")
+    assert status == 0
+    assert "paifang up" in output
+    assert "doctor" in output
+
+
+async def test_commands_before_the_first_migration_say_what_to_do(
+    tmp_path: Path, database_kind: str
+) -> None:
+    status, output = await Installation(tmp_path).command("gateway", "tokens", "list")
+    assert status == 1
+    assert "paifang migrate" in output
+    assert "Traceback" not in output
+
+
+async def test_a_misspelt_setting_ends_every_command(installation: Installation) -> None:
+    installation.variables["PAIFANG_GATEWAY_CURENCY"] = "EUR"
+    status, output = await installation.command("check")
+    assert status == 1
+    assert "did you mean PAIFANG_GATEWAY_CURRENCY?" in output
+
+
+async def test_check_and_doctor_pass_on_a_fresh_installation(installation: Installation) -> None:
+    status, output = await installation.command("check")
+    assert (status, "All checks passed." in output) == (0, True), output
+    status, output = await installation.command("doctor", "--json")
+    findings = json.loads(output)
+    assert status == 0, output
+    assert {"paifang", "database", "redis", "mail", "channels"} <= {f["subject"] for f in findings}
+    assert all(f["advice"] for f in findings if f["level"] in {"off", "warning", "error"})
+
+
+async def test_a_token_is_made_listed_and_revoked(installation: Installation) -> None:
+    arguments = ("gateway", "tokens", "create", "--group", "team", "--name", "a", "--quota", "1.5")
+    status, output = await installation.command(*arguments, "--json")
+    assert status == 0, output
+    made = json.loads(output)
+    assert made["key"].startswith("pf_live_")
+    assert made["quota"] == "1.5"
+    _, listed = await installation.command("gateway", "tokens", "list", "--json")
+    (token,) = json.loads(listed)
+    assert made["key"] not in listed
+    status, output = await installation.command("gateway", "tokens", "revoke", token["id"])
+    assert status == 0, output
+    _, listed = await installation.command("gateway", "tokens", "list", "--json")
+    assert json.loads(listed)[0]["state"] == "revoked"
+    status, output = await installation.command(*arguments)
+    assert status == 1
+    assert "named 'a'" in output
+
+
+async def test_a_channel_is_added_with_the_models_its_upstream_lists(
+    installation: Installation,
+) -> None:
+    async with OpenAIDouble(models=("one", "two")) as double:
+        add = ("gateway", "channels", "add", "--name", "double", "--base-url", double.url)
+        status, output = await installation.command(
+            *add, "--credential-stdin", stdin=b"sk-of-the-tests\n"
+        )
+        assert status == 0, output
+        assert "one, two" in output
+        status, output = await installation.command("gateway", "channels", "test", "double")
+        assert status == 0, output
+        assert double.requests[-1].headers["authorization"] == "Bearer sk-of-the-tests"
+    status, output = await installation.command("gateway", "channels", "test", "double")
+    assert status == 1
+    assert "refuses connections" in output
+    status, output = await installation.command("gateway", "channels", "list", "--json")
+    assert "sk-of-the-tests" not in output
+    (channel,) = json.loads(output)
+    assert channel["models"] == ["one", "two"]
+    status, output = await installation.command("gateway", "prices", "list", "--json")
+    assert json.loads(output)["unpriced"] == ["one", "two"]
+    price = ("gateway", "prices", "set", "one", "--input", "0.15", "--output", "0.6")
+    status, output = await installation.command(*price)
+    assert status == 0, output
+    status, output = await installation.command("gateway", "prices", "list", "--json")
+    assert json.loads(output)["prices"][0]["cached_input"] == "0.15"
+
+
+async def test_a_channel_that_does_not_answer_is_not_half_added(
+    installation: Installation,
+) -> None:
+    add = ("gateway", "channels", "add", "--name", "x", "--base-url", "http://127.0.0.1:9/v1")
+    status, output = await installation.command(*add)
+    assert status == 1
+    assert "Nothing was added" in output
+    _, listed = await installation.command("gateway", "channels", "list", "--json")
+    assert json.loads(listed) == []
+
+
+async def test_a_port_that_is_taken_is_named(installation: Installation) -> None:
+    async with OpenAIDouble() as somebody:
+        status, output = await installation.command("up", "--port", str(somebody.port))
+    assert status == 1
+    assert f"can't listen on 127.0.0.1:{somebody.port}" in output
+    assert "--port" in output
+
+
+async def test_the_openapi_document_is_printed(installation: Installation) -> None:
+    status, output = await installation.command("openapi")
+    assert status == 0
+    assert "/api/v1/gateway/tokens" in json.loads(output)["paths"]
+
+
+async def test_backup_and_restore_by_command(installation: Installation, tmp_path: Path) -> None:
+    await installation.command("gateway", "groups", "create", "--id", "team")
+    status, output = await installation.command("backup", "copy.tar.gz")
+    assert status == 0, output
+    other = Installation(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    status, output = await other.command("restore", str(tmp_path / "copy.tar.gz"))
+    assert status == 0, output
+    _, listed = await other.command("gateway", "groups", "list", "--json")
+    assert [group["id"] for group in json.loads(listed)] == ["team"]
