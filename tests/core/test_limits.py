@@ -99,6 +99,22 @@ def test_full_burst_passes_and_the_next_waits_one_unit() -> None:
     assert refused.states[0].reset == pytest.approx(1, abs=1e-5)
 
 
+def test_full_burst_passes_whatever_the_limit_and_the_time() -> None:
+    for limit in range(1, 200):  # one float error in the refusing direction would show
+        limiter, rate = Limiter(), Rate(limit, 60)
+        for _ in range(limit):
+            assert isinstance(limiter.acquire([Ask("r", "k", rate)], 1.7e9 + 0.1), Allowed)
+        assert isinstance(limiter.acquire([Ask("r", "k", rate)], 1.7e9 + 0.1), Refused)
+
+
+def test_rest_saves_up_no_more_than_a_full_account() -> None:
+    limiter, rate = Limiter(), Rate(10, 10)
+    limiter.acquire([Ask("r", "k", rate)], 0.0)
+    allowed = limiter.acquire([Ask("r", "k", rate, 3)], 1000.0)
+    assert isinstance(allowed, Allowed)
+    assert allowed.states[0].remaining == 7
+
+
 def test_several_limits_are_charged_all_or_not_at_all() -> None:
     limiter = Limiter()
     asks = [

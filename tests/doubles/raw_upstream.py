@@ -116,9 +116,10 @@ async def ask(
 
 
 async def settled(pool: Pool, *, open_connections: int) -> None:
-    """Wait until so many sockets are open."""
-    while pool.open_connections != open_connections:  # noqa: ASYNC110 - no event tells of it
-        await asyncio.sleep(0.001)
+    """Wait until so many sockets are open, for less than any time-out but a hasty one."""
+    async with asyncio.timeout(2):
+        while pool.open_connections != open_connections:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0.001)
 
 
 async def failure(awaitable: Awaitable[object]) -> UpstreamError:

@@ -16,7 +16,7 @@ from paifang.modules.gateway.relay.errors import NO_RETRY, RATE, Refusal, retry_
 from paifang.modules.gateway.relay.ledger import Ledger
 from paifang.modules.gateway.relay.meter import cost_of
 from paifang.modules.gateway.relay.record import Usage
-from paifang.modules.gateway.relay.snapshot import Limits, Price, Snapshot
+from paifang.modules.gateway.relay.snapshot import Group, Limits, Price, Snapshot, Token
 from paifang.modules.gateway.relay.usage import estimate_prompt
 
 HeaderList = list[tuple[bytes, bytes]]
@@ -24,7 +24,65 @@ HeaderList = list[tuple[bytes, bytes]]
 PERIOD = 60
 """Seconds of a rate's window."""
 
+MAX_PLANS = 4096
+"""Callers whose plans are kept: about 3 KB each."""
+
 _UNITS = {"rpm": "requests per minute", "tpm": "model tokens per minute"}
+
+
+class _Plan:
+    """What the limits of one caller come to, worked out once instead of at each call."""
+
+    __slots__ = ("_fixed", "_format", "_shown", "asks", "group", "limited", "token", "weighs")
+
+    def __init__(self, token: Token | None, group: Group) -> None:
+        self.token = token
+        self.group = group
+        asks = [] if token is None else _asks("key", token.id, token.limits)
+        asks += _asks("group", group.id, group.limits)
+        self.asks = tuple(asks)
+        """With a cost of 1; those in model tokens get theirs at each call."""
+        self.limited = bool(asks) or (token is not None and token.quota is not None)
+        """There is anything to decide."""
+        self.weighs = any(ask.name.endswith("tpm") for ask in asks)
+        """Model tokens are limited."""
+        self._format = ", ".join(map(_format, asks)).encode("ascii")
+        self._shown = _shown(asks)
+        self._fixed = (b"ratelimit-policy", ", ".join(map(_policy, asks)).encode("ascii"))
+
+    def charge(self, prompt: int) -> Sequence[Ask]:
+        """What a call with a prompt of so many model tokens asks for."""
+        if not self.weighs:
+            return self.asks
+        return [
+            Ask(ask.name, ask.key, ask.rule, prompt) if ask.name.endswith("tpm") else ask
+            for ask in self.asks
+        ]
+
+    def headers(self, states: Sequence[State]) -> HeaderList:
+        """The limits in OpenAI's headers, and in the IETF's
+        (draft-ietf-httpapi-ratelimit-headers).
+
+        OpenAI's name one limit for requests and one for tokens: of a key's and its group's, the
+        one with less left.
+        """
+        numbers: list[int] = []
+        for ask, state in zip(self.asks, states, strict=True):
+            numbers.append(state.remaining)
+            if isinstance(ask.rule, Rate):
+                numbers.append(math.ceil(state.reset))
+        headers = [self._fixed, (b"ratelimit", self._format % tuple(numbers))]
+        for limit, remaining, reset, positions in self._shown:
+            state = states[positions[0]]
+            for position in positions[1:]:
+                if states[position].remaining < state.remaining:
+                    state = states[position]
+            headers += (
+                (limit, b"%d" % state.limit),
+                (remaining, b"%d" % state.remaining),
+                (reset, b"%.3fs" % state.reset),
+            )
+        return headers
 
 
 class Admitted:
@@ -65,10 +123,12 @@ class Admission:
     def __init__(self, limiter: Limiter) -> None:
         self.limiter = limiter
         self.ledger = Ledger()
+        self._plans: dict[str, _Plan] = {}
 
     def use(self, snapshot: Snapshot) -> None:
         """Take over a new snapshot's tokens."""
         self.ledger.use(snapshot.tokens.values())
+        self._plans.clear()
 
     def admit(self, caller: Caller, request: Request, price: Price | None) -> Admitted | None:
         """Charge the call's limits; None when it has none, so that there is nothing to undo.
@@ -76,22 +136,20 @@ class Admission:
         Raises :class:`Refusal` (429), naming the limit, its value and when it frees up.
         """
         token, group = caller.token, caller.group
-        limited = group.limits != _NONE or (token is not None and token.limits != _NONE)
-        quota = token is not None and token.quota is not None
-        if not limited and not quota:
+        plan = self._plan(token, group)
+        if not plan.limited:
             return None
-        prompt = estimate_prompt(request.data) if quota or _has_tpm(caller) else 0
-        asks: list[Ask] = []
+        quota = token is not None and token.quota is not None
+        prompt = estimate_prompt(request.data) if quota or plan.weighs else 0
         if token is not None:
             self.ledger.check(token)
-            asks += _asks("key", token.id, token.limits, prompt)
-        asks += _asks("group", group.id, group.limits, prompt)
+        asks = plan.charge(prompt)
         headers: HeaderList = []
         if asks:
             decision = self.limiter.acquire(asks, time.monotonic())
             if isinstance(decision, Refused):
-                raise _refusal(caller, decision, prompt)
-            headers = state_headers(decision.states)
+                raise _refusal(caller, decision, prompt, plan.headers(decision.states))
+            headers = plan.headers(decision.states)
         hold = None
         if token is not None and quota and price is not None:
             usage = Usage(input=prompt, output=_most_output(request))
@@ -99,27 +157,50 @@ class Admission:
             self.ledger.hold(*hold)
         return Admitted(self, asks, prompt, hold, headers)
 
+    def _plan(self, token: Token | None, group: Group) -> _Plan:
+        owner = group.id if token is None else token.id
+        plan = self._plans.get(owner)
+        # A call may still be decided by the snapshot before this one.
+        if plan is None or plan.token is not token or plan.group is not group:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            plan = self._plans[owner] = _Plan(token, group)
+        return plan
 
-_NONE = Limits()
 
-
-def _has_tpm(caller: Caller) -> bool:
-    token = caller.token
-    return caller.group.limits.tpm is not None or (
-        token is not None and token.limits.tpm is not None
-    )
-
-
-def _asks(scope: str, owner: str, limits: Limits, prompt: int) -> list[Ask]:
+def _asks(scope: str, owner: str, limits: Limits) -> list[Ask]:
     asks = []
     if limits.rpm is not None:
         asks.append(Ask(f"{scope}-rpm", (scope, owner, "rpm"), Rate(limits.rpm, PERIOD)))
     if limits.tpm is not None:
-        asks.append(Ask(f"{scope}-tpm", (scope, owner, "tpm"), Rate(limits.tpm, PERIOD), prompt))
+        asks.append(Ask(f"{scope}-tpm", (scope, owner, "tpm"), Rate(limits.tpm, PERIOD)))
     if limits.concurrency is not None:
         rule = Slots(limits.concurrency)
         asks.append(Ask(f"{scope}-concurrency", (scope, owner, "concurrency"), rule))
     return asks
+
+
+def _policy(ask: Ask) -> str:
+    limit = ask.rule.limit
+    if isinstance(ask.rule, Slots):
+        return f'"{ask.name}";q={limit};qu="concurrent-requests"'
+    return f'"{ask.name}";q={limit};w={PERIOD}'
+
+
+def _format(ask: Ask) -> str:
+    """How the state of a limit is written: what is left, and of a rate when it is full again."""
+    return f'"{ask.name}";r=%d' if isinstance(ask.rule, Slots) else f'"{ask.name}";r=%d;t=%d'
+
+
+def _shown(asks: Sequence[Ask]) -> list[tuple[bytes, bytes, bytes, list[int]]]:
+    """OpenAI's three headers for each kind of rate, and the positions of its limits."""
+    found = []
+    for kind, what in (("rpm", b"requests"), ("tpm", b"tokens")):
+        positions = [at for at, ask in enumerate(asks) if ask.name.endswith(kind)]
+        if positions:
+            names = [b"x-ratelimit-%b-%b" % (n, what) for n in (b"limit", b"remaining", b"reset")]
+            found.append((names[0], names[1], names[2], positions))
+    return found
 
 
 def _most_output(request: Request) -> int:
@@ -132,10 +213,11 @@ def _most_output(request: Request) -> int:
     return min(most * count, 10_000_000)
 
 
-def _refusal(caller: Caller, refused: Refused, prompt: int) -> Refusal:
+def _refusal(
+    caller: Caller, refused: Refused, prompt: int, headers: HeaderList
+) -> Refusal:
     scope, _, kind = refused.name.partition("-")
     owner = "This API key" if scope == "key" else f"The group {caller.group.id!r}"
-    headers = state_headers(refused.states)
     if refused.never and kind == "tpm" and refused.limit:
         ending = f"This request alone needs about {prompt}; send less at once."
         headers.append(NO_RETRY)
@@ -151,38 +233,3 @@ def _refusal(caller: Caller, refused: Refused, prompt: int) -> Refusal:
     else:
         message = f"{owner} has reached its limit of {refused.limit} {_UNITS[kind]}. {ending}"
     return Refusal(429, "rate_limit_exceeded", message, kind=RATE, headers=headers)
-
-
-def state_headers(states: Sequence[State]) -> HeaderList:
-    """The limits in OpenAI's headers, and in the IETF's (draft-ietf-httpapi-ratelimit-headers).
-
-    OpenAI's name one limit for requests and one for tokens: of a key's and its group's, the one
-    with less left.
-    """
-    policies, values = [], []
-    tightest: dict[str, State] = {}
-    for state in states:
-        kind = state.name.rpartition("-")[2]
-        if kind == "concurrency":
-            policies.append(f'"{state.name}";q={state.limit};qu="concurrent-requests"')
-            values.append(f'"{state.name}";r={state.remaining}')
-            continue
-        policies.append(f'"{state.name}";q={state.limit};w={PERIOD}')
-        values.append(f'"{state.name}";r={state.remaining};t={math.ceil(state.reset)}')
-        known = tightest.get(kind)
-        if known is None or state.remaining < known.remaining:
-            tightest[kind] = state
-    headers = [
-        (b"ratelimit-policy", ", ".join(policies).encode("ascii")),
-        (b"ratelimit", ", ".join(values).encode("ascii")),
-    ]
-    for kind, what in (("rpm", "requests"), ("tpm", "tokens")):
-        found = tightest.get(kind)
-        if found is not None:
-            for name, value in (
-                ("limit", str(found.limit)),
-                ("remaining", str(found.remaining)),
-                ("reset", f"{found.reset:.3f}s"),
-            ):
-                headers.append((f"x-ratelimit-{name}-{what}".encode(), value.encode()))
-    return headers

@@ -94,8 +94,12 @@ class Record:
         values: Any = orjson.loads(data)
         if not isinstance(values, dict):
             raise ValueError("a journal record must be a JSON object")
-        known = {f.name for f in fields(cls)}
         try:
-            return cls(**{k: v for k, v in values.items() if k in known})
+            if not values.keys() <= _FIELDS:
+                values = {k: v for k, v in values.items() if k in _FIELDS}
+            return cls(**values)
         except TypeError as error:
             raise ValueError(f"a journal record lacks fields: {error}") from error
+
+
+_FIELDS = frozenset(field.name for field in fields(Record))

@@ -159,7 +159,7 @@ async def test_types_are_told_from_provider_and_base_url(proxy: Any, db: Databas
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_another_type_brings_its_own_base_url(proxy: Any) -> None:
-    made = await make(proxy, base_url="")
+    made = await make(proxy, base_url="", key="")
     to_ollama = await proxy.ask("PUT", "/api/channel/", {"id": 1, "type": 30})
     assert (to_ollama["type"], to_ollama["base_url"]) == (30, "http://127.0.0.1:11434/v1")
     back = await proxy.ask("PUT", "/api/channel/", {"id": 1, "type": 1, "base_url": ""})
@@ -168,6 +168,19 @@ async def test_another_type_brings_its_own_base_url(proxy: Any) -> None:
     assert kept == made
     moved = await proxy.ask("PUT", "/api/channel/", {"id": 1, "base_url": "http://b.test"})
     assert moved["base_url"] == "http://b.test/v1"
+
+
+async def test_a_stored_key_does_not_go_to_another_server(proxy: Any, runtime: Runtime) -> None:
+    made = await make(proxy)
+    for body in ({"base_url": "http://evil.test"}, {"type": 36}, {"type": 30, "key": HIDDEN}):
+        said = await proxy.refused("PUT", "/api/channel/", {"id": 1, **body})
+        assert said.startswith("key: send it in full, because the base URL names another server")
+    assert await proxy.ask("GET", "/api/channel/1") == made
+    same = {"id": 1, "base_url": "http://127.0.0.1:9/v2"}
+    assert (await proxy.ask("PUT", "/api/channel/", same))["base_url"] == "http://127.0.0.1:9/v2"
+    moved = {"id": 1, "base_url": "http://b.test", "key": "sk-another-long-one-1234"}
+    assert (await proxy.ask("PUT", "/api/channel/", moved))["key"] == "********1234"
+    assert await credential(runtime) == "sk-another-long-one-1234"
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

@@ -221,6 +221,16 @@ def test_damage_in_the_middle_is_reported_kept_aside_and_what_follows_rescued(
     assert everything(tmp_path) == [b"one", b"three", b"four"]
 
 
+def test_damaged_last_record_is_not_taken_for_a_torn_one(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"one", b"two"])
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + b"x")
+    aside = path.with_name(path.name + ".damaged")
+    assert repair(path) == Repair(cut=11, damaged=aside)
+    assert aside.read_bytes() == data[11:-1] + b"x"
+    assert everything(tmp_path) == [b"one"]
+
+
 @pytest.mark.parametrize("keep", [0, 5, 11])
 def test_short_write_is_cut_back_and_what_follows_stays_readable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: int

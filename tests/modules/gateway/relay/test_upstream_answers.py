@@ -255,6 +255,29 @@ def test_answer_is_the_same_however_it_is_cut(
     asyncio.run(story())
 
 
+async def test_framing_that_comes_alone_does_not_add_up_while_the_body_grows() -> None:
+    connection = Connection(Owner(), ("h", 1, False), asyncio.get_running_loop())
+    connection.connection_made(Wire())
+    asking = asyncio.ensure_future(
+        connection.exchange(b"", b"", bodyless=False, first_byte=9, idle=9)
+    )
+    await asyncio.sleep(0)
+    connection.data_received(CHUNKED)
+    for _ in range(LIMIT):
+        for piece in (b"1\r\n", b"x", b"\r\n"):
+            connection.data_received(piece)
+    connection.data_received(b"0\r\n\r\n")
+    assert await (await asking).read(LIMIT) == b"x" * LIMIT
+    connection.drop()
+
+
+async def test_connection_made_after_it_was_given_up_is_closed() -> None:
+    connection, wire = Connection(Owner(), ("h", 1, False), asyncio.get_running_loop()), Wire()
+    connection.drop()
+    connection.connection_made(wire)
+    assert wire.closing
+
+
 @given(wire=st.binary(max_size=300), head=st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", CHUNKED]))
 def test_any_bytes_end_in_an_answer_or_an_upstream_error(wire: bytes, head: bytes) -> None:
     async def story() -> None:

@@ -1,6 +1,7 @@
 """Finding channels as AI Proxy's API asks for them, reading its changes, and testing."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -152,6 +153,8 @@ def changes(sent: ChannelIn, channel: Channel, secrets: Secrets) -> dict[str, An
     url = (sent.base_url or "").strip() or (shown.base_url if type_ == shown.type else "")
     if type_ != shown.type or url != shown.base_url:
         values["provider"], values["base_url"] = upstream(type_, url)
+        if channel.credential is not None and "credential" not in values:
+            _check_same_server(channel.base_url, values["base_url"])
     return values
 
 
@@ -206,6 +209,20 @@ def shown_test(channel: Channel, *, error: str | None, ms: int | None = None) ->
         message=error or "",
         time=(ms or 0) / 1000,
     )
+
+
+def _check_same_server(before: str, after: str) -> None:
+    """What the service checks, too, in words that fit here, where null does not remove a key."""
+    try:
+        old, new = urlsplit(before), urlsplit(after)
+    except ValueError:
+        return  # the service says what is wrong with it
+    if (old.scheme, old.netloc) != (new.scheme, new.netloc):
+        raise invalid(
+            "key",
+            "send it in full, because the base URL names another server; for one that needs no "
+            "key, make a new channel",
+        )
 
 
 def _check_unsupported(sent: ChannelIn) -> None:
