@@ -95,7 +95,7 @@ async def start(runtime: Runtime) -> AsyncIterator[Make]:
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(20):
         # What the engine's threads write to the database comes with no event.
-        while not await true():  # noqa: ASYNC110
+        while not await true():  # noqa: ASYNC110  # another process decides
             await asyncio.sleep(0.05)
 
 

@@ -163,7 +163,7 @@ def ending(pid: int) -> int:
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(45):
         # What other processes write to the database comes with no event.
-        while not await true():  # noqa: ASYNC110
+        while not await true():  # noqa: ASYNC110  # another process decides
             await asyncio.sleep(0.05)
 
 
@@ -198,8 +198,8 @@ def dying_dispatcher(job_id: Callable[[], str]) -> None:
         if job_id() in ids and Victim.point == "before start":
             die()
 
-    engine.Engine.hand_over = handing_over  # type: ignore[method-assign]
-    Dispatcher._delete = deleting  # type: ignore[method-assign]
+    engine.Engine.hand_over = handing_over  # type: ignore[method-assign]  # a kill point
+    Dispatcher._delete = deleting  # type: ignore[method-assign]  # a kill point
 
 
 def victim(point: str, label: str) -> Callable[[Runtime], Awaitable[None]]:

@@ -69,3 +69,18 @@ async def test_databases_of_dead_processes_are_dropped_and_others_left(
     finally:
         for name in names:
             await databases._on_server(database_kind, f"drop database if exists {name}")
+
+
+async def test_every_database_that_was_made_is_dropped_at_the_end(
+    worker_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "_made", [])
+    kinds = ("postgresql", "mariadb", "postgresql")
+    names = [f"{worker_name}_end_{number}" for number in range(len(kinds))]
+    for kind, name in zip(kinds, names, strict=True):
+        await databases._make(kind, name)
+
+    await databases._drop_all()
+
+    for kind in set(kinds):
+        assert not set(names) & set(await databases._on_server(kind, databases.LIST[kind]))

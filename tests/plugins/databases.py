@@ -126,12 +126,7 @@ def _counting(database: Database) -> Iterator[list[str]]:
 @pytest.fixture(scope="session", autouse=True)
 def _drop_databases() -> Iterator[None]:
     yield
-
-    async def drop() -> None:
-        for kind, name in _made:
-            await _drop(kind, name)
-
-    asyncio.run(drop())
+    asyncio.run(_drop_all())
 
 
 async def _sqlite_template(folders: pytest.TempPathFactory) -> Path:
@@ -173,6 +168,11 @@ async def _make(kind: str, name: str) -> URL:
 async def _drop(kind: str, name: str) -> None:
     await _on_server(kind, f"drop database if exists {name}")
     _made.remove((kind, name))
+
+
+async def _drop_all() -> None:
+    while _made:
+        await _drop(*_made[-1])
 
 
 async def _drop_stale(kind: str) -> None:

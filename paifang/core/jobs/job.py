@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 # croniter ships no types.
-from croniter import croniter  # type: ignore[import-untyped]
+from croniter import croniter  # type: ignore[import-untyped]  # has no types
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core import outbox

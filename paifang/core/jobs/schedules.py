@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 # croniter ships no types.
-from croniter import croniter  # type: ignore[import-untyped]
+from croniter import croniter  # type: ignore[import-untyped]  # has no types
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 

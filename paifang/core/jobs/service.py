@@ -91,7 +91,7 @@ class Jobs:
             UnsupportedDatabaseError: jobs can't be kept where the settings say.
         """
         # The engine takes half a second to import: not in every command.
-        from paifang.core.jobs.engine import Engine, checkpoint  # noqa: PLC0415
+        from paifang.core.jobs.engine import Engine, checkpoint  # noqa: PLC0415  # half a second to import
 
         settings, database = self._runtime.settings, self._runtime.db
         url = store_url(settings)

@@ -170,7 +170,7 @@ def _workers_finding(workers: Sequence[WorkerState], counts: dict[str, int]) -> 
 async def _read(url: URL, **filters: Any) -> "list[WorkflowStatus]":
     def call() -> "list[WorkflowStatus]":
         # The engine takes half a second to import: only where it is needed.
-        from paifang.core.jobs import engine  # noqa: PLC0415
+        from paifang.core.jobs import engine  # noqa: PLC0415  # half a second to import
 
         return engine.read(url, **filters)
 

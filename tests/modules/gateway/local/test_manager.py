@@ -147,7 +147,7 @@ async def test_acquires_at_the_same_time_start_one_child(make):
 async def state_known(manager):
     async with asyncio.timeout(20):
         # Asked again and again: meanwhile a thread looks at the file, which sets no event.
-        while not manager.status() or only(manager).state is State.STOPPED:  # noqa: ASYNC110
+        while not manager.status() or only(manager).state is State.STOPPED:  # noqa: ASYNC110  # another process decides
             await asyncio.sleep(0.005)
 
 
