@@ -67,6 +67,10 @@ format: $(STAMPS)/dev  ## Format the code and apply the safe fixes
 	@$(VENV)/bin/ruff check --fix-only --quiet
 	@$(VENV)/bin/ruff format
 
+.PHONY: docs
+docs: $(STAMPS)/package  ## Write the reference pages anew
+	@$(PY) -m scripts.write_docs
+
 .PHONY: bench
 bench: setup  ## Run the benchmarks (ARGS= goes to bench/run.py)
 	@$(PY) bench/run.py $(ARGS)

@@ -52,9 +52,17 @@ def open_runtime(
     )
 
 
-def routers(modules: Iterable[Module] = MODULES) -> Iterator[tuple[str, APIRouter]]:
-    """Every router of the API with the prefix it is mounted under."""
+def routers(
+    modules: Iterable[Module] = MODULES, *, console: bool = True
+) -> Iterator[tuple[str, APIRouter]]:
+    """Every router of the API with the prefix it is mounted under.
+
+    A process without the console answers about its health and nothing else here: what manages
+    the gateway must not be reachable wherever the gateway is.
+    """
     yield "", health_router
+    if not console:
+        return
     for module in modules:
         for router in module.routers:
             yield API_PREFIX, router
@@ -63,7 +71,7 @@ def routers(modules: Iterable[Module] = MODULES) -> Iterator[tuple[str, APIRoute
     yield "", pages_router
 
 
-def create_api(modules: Iterable[Module] = MODULES) -> FastAPI:
+def create_api(modules: Iterable[Module] = MODULES, *, console: bool = True) -> FastAPI:
     """The FastAPI application with every module's routes. It holds no state of a process."""
     api = FastAPI(
         title="Paifang",
@@ -76,7 +84,7 @@ def create_api(modules: Iterable[Module] = MODULES) -> FastAPI:
         redirect_slashes=False,
     )
     install_error_handlers(api)
-    for prefix, router in routers(modules):
+    for prefix, router in routers(modules, console=console):
         api.include_router(router, prefix=prefix)
     return api
 
@@ -91,7 +99,7 @@ class Application:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.api = create_api(runtime.modules)
+        self.api = create_api(runtime.modules, console="console" in runtime.roles)
         self.api.state.runtime = runtime
         self._api: ASGIApp = RequestIdMiddleware(AccessLogMiddleware(SecurityHeaders(self.api)))
         self._mounts: list[tuple[str, ASGIApp]] = []

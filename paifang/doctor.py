@@ -64,8 +64,8 @@ async def _redis(runtime: Runtime) -> list[Finding]:
             Finding(
                 "off",
                 "redis",
-                "limits and cache are in memory, one process serves the gateway",
-                "set PAIFANG_REDIS_URL to share them between processes",
+                "the cache is in memory, and other processes see changes within half a second",
+                "set PAIFANG_REDIS_URL to have changes pushed",
             )
         ]
     cache = open_cache(runtime.settings.redis)

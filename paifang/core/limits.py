@@ -110,24 +110,48 @@ class Limiter:
 
         Keys must differ from one another. Raises ``ValueError`` for a negative cost.
         """
+        tats, held = self._tat, self._held
+        states: list[State] = []
+        rates: list[tuple[Hashable, float]] = []
+        slots: list[tuple[Hashable, int]] = []
+        # All in one pass: this is on the path of every call. What is refused is worked out anew.
+        for name, key, rule, cost in asks:
+            limit = rule.limit
+            if isinstance(rule, Slots):
+                taken = held.get(key, 0) + 1
+                if taken > limit:
+                    return self._refused(asks, now)
+                slots.append((key, taken))
+                states.append(State(name, limit, limit - taken, 0.0))
+                continue
+            if not 0 <= cost <= limit or not limit:
+                return self._refused(asks, now)
+            period = rule.period
+            tat = tats.get(key, now)
+            tat = (tat if tat > now else now) + cost * period / limit
+            used = tat - now  # seconds of refill
+            if used - period > period / limit * _TOLERANCE:
+                return self._refused(asks, now)
+            if cost:
+                rates.append((key, tat))
+            left = math.floor((1 - used / period) * limit + _TOLERANCE)
+            states.append(State(name, limit, left if left > 0 else 0, used))
+        held.update(slots)
+        tats.update(rates)
+        if len(tats) > self._prune_at:
+            self.prune(now)
+        return Allowed(tuple(states))
+
+    def _refused(self, asks: Sequence[Ask], now: float) -> Refused:
         worst, wait = 0, 0.0
         for number, ask in enumerate(asks):
             need = self._wait(ask, now)
             if need > wait:
                 worst, wait = number, need
-        if wait:
-            states = tuple([self.peek(ask, now) for ask in asks])
-            name, limit, remaining, reset = states[worst]
-            never = wait == math.inf
-            return Refused(
-                name, limit, remaining, max(reset, 1.0) if never else wait, never, states
-            )
-        for ask in asks:
-            if isinstance(ask.rule, Slots):
-                self._held[ask.key] = self._held.get(ask.key, 0) + 1
-            elif ask.cost:
-                self._charge(ask.key, ask.rule, ask.cost, now)
-        return Allowed(tuple([self.peek(ask, now) for ask in asks]))
+        states = tuple([self.peek(ask, now) for ask in asks])
+        name, limit, remaining, reset = states[worst]
+        never = wait == math.inf
+        return Refused(name, limit, remaining, max(reset, 1.0) if never else wait, never, states)
 
     def peek(self, ask: Ask, now: float) -> State:
         """How a limit stands; charges nothing, and its cost does not matter."""
@@ -187,9 +211,10 @@ class Limiter:
             raise ValueError("a cost must not be negative; use settle to give back")
         if cost > rule.limit or not rule.limit:
             return math.inf
-        unit = rule.period / rule.limit
-        over = max(self._tat.get(ask.key, now), now) + cost * unit - now - rule.period
-        return over if over > unit * _TOLERANCE else 0.0
+        # The same arithmetic as in acquire, so that both round alike.
+        used = max(self._tat.get(ask.key, now), now) + cost * rule.period / rule.limit - now
+        over = used - rule.period
+        return over if over > rule.period / rule.limit * _TOLERANCE else 0.0
 
     def _charge(self, key: Hashable, rate: Rate, units: int, now: float) -> None:
         tat = self._tat.get(key, now)

@@ -83,7 +83,7 @@ def open_secrets(settings: CoreSettings) -> Secrets:
     except ValueError as error:
         raise SecretsError(
             "PAIFANG_ENCRYPTION_KEYS must be Fernet keys (32 bytes, URL-safe base64), "
-            "comma-separated; `paifang new-encryption-key` makes one"
+            "comma-separated; SECURITY.md says how to make one"
         ) from error
     return Secrets(
         admin_key=admin,

@@ -79,7 +79,7 @@ class DbSettings(Section):
 
 
 class RedisSettings(Section):
-    """Redis or Valkey, optional: shared limits, cache and push of changes."""
+    """Redis or Valkey, optional: the cache, and the push of changes to other processes."""
 
     url: SecretStr = Field(
         SecretStr(""), description="`redis://[user:password@]host:port/0`. Empty: not used."

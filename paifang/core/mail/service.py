@@ -11,7 +11,7 @@ from paifang.core.mail.jobs import send_mail
 from paifang.core.mail.message import check_address, check_content
 from paifang.core.mail.models import Mail
 
-# Lower case: MariaDB holds "A" and "a" to be the same, the other databases don't.
+# Lower case, so that one thing never has two keys.
 _DEDUPE_KEY = re.compile(r"[a-z0-9._:-]{1,128}")
 
 

@@ -141,12 +141,14 @@ export function setUpTry(section, { onModel }) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (running) return;
+    // As it was when it was sent: what is typed while the models are listed is not sent yet.
+    const empty = !question.value.trim();
     if (!key()) {
       report(tokenState, true, "error.need_token");
       token.focus();
     } else if (!(await refreshModels())) {
       token.focus();
-    } else if (!question.value.trim()) {
+    } else if (empty) {
       // From the token field this is the next step, not a mistake.
       if (document.activeElement !== token) report(outcome, true, "error.need_question");
       question.focus();

@@ -213,9 +213,7 @@ def _most_output(request: Request) -> int:
     return min(most * count, 10_000_000)
 
 
-def _refusal(
-    caller: Caller, refused: Refused, prompt: int, headers: HeaderList
-) -> Refusal:
+def _refusal(caller: Caller, refused: Refused, prompt: int, headers: HeaderList) -> Refusal:
     scope, _, kind = refused.name.partition("-")
     owner = "This API key" if scope == "key" else f"The group {caller.group.id!r}"
     if refused.never and kind == "tpm" and refused.limit:

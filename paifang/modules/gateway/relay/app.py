@@ -6,7 +6,6 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
-from paifang.core.ids import uuid7
 from paifang.core.limits import Limiter
 from paifang.modules.gateway.relay.admission import Admission
 from paifang.modules.gateway.relay.attempt import Upstreams
@@ -24,7 +23,7 @@ from paifang.modules.gateway.relay.errors import SERVER, Refusal, retry_after
 from paifang.modules.gateway.relay.journal import Journal
 from paifang.modules.gateway.relay.listing import MODELS_PATH, list_models, one_model
 from paifang.modules.gateway.relay.local import LocalModels
-from paifang.modules.gateway.relay.record import Record
+from paifang.modules.gateway.relay.record import Record, new_request_id
 from paifang.modules.gateway.relay.reply import Send, send_json, send_refusal
 from paifang.modules.gateway.relay.routing import Router
 from paifang.modules.gateway.relay.settings import RelaySettings
@@ -146,7 +145,7 @@ class Relay:
         if scope["type"] != "http":
             raise RuntimeError(f"the relay serves HTTP, not {scope['type']}")
         started_at = time.time()
-        request_id = uuid7().hex
+        request_id = new_request_id(started_at)
         snapshot = self._snapshot
         path: str = scope["path"]
         endpoint = ENDPOINTS.get(path)

@@ -1,5 +1,6 @@
 """What one call did and consumed: the record that goes to the journal and on to the logs."""
 
+import os
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -13,6 +14,19 @@ Outcome = Literal["completed", "refused", "upstream_error", "client_gone", "inte
 answer. ``client_gone``: the client left first. ``interrupted``: the answer broke off after its
 first byte, by the upstream's fault or by our shutdown.
 """
+
+
+_RANDOM = ~((0xF << 76) | (0x3 << 62))
+_VERSION = (7 << 76) | (2 << 62)
+
+
+def new_request_id(now: float) -> str:
+    """The 32 hex digits of a new UUIDv7, as :func:`paifang.core.ids.uuid7` makes it.
+
+    Without the object in between, which costs as much again. ``now`` is unix seconds.
+    """
+    random = int.from_bytes(os.urandom(10), "big") & _RANDOM | _VERSION
+    return f"{(int(now * 1000) << 80) | random:032x}"
 
 
 @dataclass(slots=True)

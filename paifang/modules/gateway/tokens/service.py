@@ -290,7 +290,7 @@ def _groups() -> FromClause:
 async def _group(
     session: AsyncSession, actor: Principal, group_id: str, *, make: bool, unpriced: str
 ) -> str:
-    """The group's id as it is stored (MariaDB may compare without regard to case)."""
+    """The group, locked against deletion and made when it may be; its id."""
     groups = _groups()
     check = Check()
     check.group_id(group_id, "group_id")
