@@ -6,6 +6,7 @@ JSON), ``home/`` with the keys, the stored files and the journal of calls not ye
 """
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -34,6 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paifang import __version__, migrate
 from paifang.core.db import Base, Database, UtcDateTime
+from paifang.core.files import write_private
 from paifang.core.runtime import Runtime
 from paifang.registry import import_models
 
@@ -41,6 +43,7 @@ FORMAT = 1
 BATCH = 1000
 KEYS = ("admin.key", "secret.key", "encryption.keys")
 FOLDERS = ("journal", "files")
+JOBS = "jobs.db"
 
 Say = Callable[[str], None]
 
@@ -65,6 +68,9 @@ async def backup(runtime: Runtime, target: Path, *, say: Say) -> None:
             # and its unique request id keeps it from being counted twice.
             _add_home(archive, runtime.settings.home)
             counts = await _add_tables(archive, runtime.db, say)
+            # The jobs last: a job that is handed over meanwhile is then in both places, under
+            # one id, and starts once.
+            _add_jobs(archive, runtime.settings.home)
             manifest = {
                 "format": FORMAT,
                 "paifang": __version__,
@@ -103,11 +109,28 @@ async def restore(runtime: Runtime, source: Path, *, say: Say) -> None:
                 for table in Base.metadata.sorted_tables:
                     await _fill(connection, table, archive, manifest["rows"], say)
                 await connection.run_sync(_restart_numbers)
-            _write_home(archive, home)
+                # Before the commit: rows without the keys they need would look like success.
+                _write_home(archive, home)
             await migrate.upgrade(runtime.db, backups=home / "backups")
     except (tarfile.TarError, EOFError, KeyError, ValueError) as error:
         raise BackupError(f"{source} is not a Paifang backup, or it is damaged: {error}") from error
     say("restored; `paifang check` should pass now")
+
+
+def check_home(home: Path) -> None:
+    """Refuse a home folder that is in use; ask before anything opens it, which makes keys.
+
+    Raises:
+        BackupError: there are keys or data in it, which a restore would destroy.
+    """
+    used = [name for name in (*KEYS, JOBS, "paifang.db") if (home / name).exists()]
+    used += [name for name in FOLDERS if any((home / name).glob("*"))]
+    if used:
+        raise BackupError(
+            f"{home} is in use (it has {used[0]}); restore into a fresh folder with --home. After "
+            "a restore that was interrupted, delete its folder and empty its database first. "
+            "Nothing was changed."
+        )
 
 
 def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -123,9 +146,19 @@ def _add_home(archive: tarfile.TarFile, home: Path) -> None:
             _add_bytes(archive, f"home/{name}", (home / name).read_bytes())
     for folder in FOLDERS:
         for path in sorted((home / folder).rglob("*")):
-            if path.is_file():
-                # Read whole: a journal may grow meanwhile, and tar wants the size first.
+            # Read whole: a journal may grow meanwhile, and tar wants the size first. One that
+            # is gone by now is in the tables, which are read later.
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 _add_bytes(archive, f"home/{path.relative_to(home)}", path.read_bytes())
+
+
+def _add_jobs(archive: tarfile.TarFile, home: Path) -> None:
+    """The jobs' own store, when it is the usual file."""
+    if not (home / JOBS).is_file():
+        return
+    with tempfile.TemporaryDirectory(dir=home) as folder:
+        copy = migrate.backup_file(home / JOBS, Path(folder), label="jobs")
+        _add_bytes(archive, f"home/{JOBS}", copy.read_bytes())
 
 
 async def _add_tables(archive: tarfile.TarFile, database: Database, say: Say) -> dict[str, int]:
@@ -249,14 +282,8 @@ def _restart_numbers(connection: Connection) -> None:
 def _write_home(archive: tarfile.TarFile, home: Path) -> None:
     for member in archive.getmembers():
         parts = Path(member.name).parts
-        if not member.isfile() or parts[0] != "home" or ".." in parts:
+        if not member.isfile() or parts[:1] != ("home",) or ".." in parts:
             continue
-        target = home.joinpath(*parts[1:])
         file = archive.extractfile(member)
-        if file is None:
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        aside = target.with_name(target.name + ".part")
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-            out.write(file.read())
-        aside.rename(target)
+        if file is not None:
+            write_private(home.joinpath(*parts[1:]), file.read())

@@ -16,10 +16,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paifang import __version__
 from paifang.core.db import Base, Database
+from paifang.core.files import make_private
 from paifang.registry import import_models
 
 # Alembic tells of each step at INFO; what a person wants to know is said by `say`.
@@ -85,7 +85,7 @@ async def upgrade(
         MigrationError: the database was made by a newer version.
     """
     target = to or head()
-    async with _one_at_a_time(database):
+    async with one_at_a_time(database):
         at = await current(database)
         if at == target:
             return False
@@ -128,12 +128,12 @@ def backup_file(source: Path, folder: Path, *, label: str) -> Path:
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = folder / f"{source.stem}-{label}-{moment}.db"
     part = target.with_suffix(".part")
+    make_private(part)
     with (
         contextlib.closing(sqlite3.connect(source)) as live,
         contextlib.closing(sqlite3.connect(part)) as copy,
     ):
         live.backup(copy)
-    part.chmod(0o600)
     part.rename(target)
     return target
 
@@ -151,7 +151,13 @@ def _differences(connection: Connection) -> list[object]:
 
 
 @asynccontextmanager
-async def _one_at_a_time(database: Database) -> AsyncIterator[None]:
+async def one_at_a_time(database: Database) -> AsyncIterator[None]:
+    """Wait until no other process migrates this database, and keep others out.
+
+    Raises:
+        MigrationError: somebody has been at it for ten minutes (MariaDB; PostgreSQL raises its
+            own time-out, SQLite waits on).
+    """
     if database.path is not None:
         database.path.parent.mkdir(parents=True, exist_ok=True)
         with database.path.with_suffix(".migrating").open("w") as file:
@@ -159,21 +165,35 @@ async def _one_at_a_time(database: Database) -> AsyncIterator[None]:
             yield  # closing the file gives the lock back
         return
     async with database.engine.connect() as connection:
-        await connection.execute(text(_LOCKS[database.kind][0]))
+        for statement in _PATIENCE[database.kind]:
+            await connection.execute(text(statement))
+        lock, unlock = _LOCKS[database.kind]
+        if await connection.scalar(text(lock)) != 1:
+            raise MigrationError(
+                "Another process has been migrating this database for ten minutes. "
+                "Wait for it, or find out what it waits for. Nothing was changed."
+            )
         try:
             yield
         finally:
-            await _unlock(connection, database.kind)
+            await connection.execute(text(unlock))
+            # Its time-outs are off: it must not go back to those who count on them.
+            await connection.invalidate()
 
+
+_PATIENCE = {
+    "postgresql": ("set lock_timeout = 0", "set statement_timeout = '10min'"),
+    "mariadb": ("set session max_statement_time = 0",),
+}
+"""Without it, the usual time-outs would end the wait for the lock."""
 
 _LOCKS = {
-    "postgresql": ("select pg_advisory_lock(7224001)", "select pg_advisory_unlock(7224001)"),
+    "postgresql": (
+        "select 1 from pg_advisory_lock(7224001)",
+        "select pg_advisory_unlock(7224001)",
+    ),
     "mariadb": (
         "select get_lock('paifang.migrate', 600)",
         "select release_lock('paifang.migrate')",
     ),
 }
-
-
-async def _unlock(connection: AsyncConnection, kind: str) -> None:
-    await connection.execute(text(_LOCKS[kind][1]))

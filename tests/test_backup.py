@@ -2,6 +2,7 @@
 
 import io
 import json
+import sqlite3
 import tarfile
 from pathlib import Path
 
@@ -147,3 +148,31 @@ async def test_an_existing_file_is_not_overwritten(tmp_path: Path, empty_databas
     with pytest.raises(backup.BackupError, match="exists already"):
         await backup.backup(runtime, source, say=lambda _line: None)
     await runtime.db.close()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+async def test_a_home_folder_in_use_is_never_restored_into(
+    tmp_path: Path, empty_database_url: URL
+) -> None:
+    await _made(tmp_path)
+    with pytest.raises(backup.BackupError, match="is in use"):
+        backup.check_home(tmp_path / "source")
+    backup.check_home(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+async def test_the_jobs_own_store_comes_along(tmp_path: Path, empty_database_url: URL) -> None:
+    url = URL.create("sqlite", database=str(tmp_path / "source.db"))
+    runtime = open_runtime(_settings(tmp_path / "source", url))
+    await migrate.upgrade(runtime.db, backups=tmp_path)
+    with sqlite3.connect(runtime.settings.home / "jobs.db") as jobs:
+        jobs.execute("create table kept (id integer)")
+    jobs.close()
+    await backup.backup(runtime, tmp_path / "copy.tar.gz", say=lambda _line: None)
+    await runtime.db.close()
+    target = open_runtime(_settings(tmp_path / "target", empty_database_url))
+    await backup.restore(target, tmp_path / "copy.tar.gz", say=lambda _line: None)
+    await target.db.close()
+    with sqlite3.connect(tmp_path / "target" / "jobs.db") as jobs:
+        assert jobs.execute("select count(*) from kept").fetchone() == (0,)
+    jobs.close()

@@ -9,6 +9,7 @@ from sqlalchemy import URL, inspect, text
 
 from paifang import migrate
 from paifang.core.db import Database
+from paifang.core.settings import DbSettings, load
 
 FIRST = "0001"
 
@@ -97,3 +98,31 @@ async def test_a_migration_that_fails_leaves_nothing_half_made(
     assert "channels" not in tables
     assert await migrate.current(empty) == FIRST
     await empty.close()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql", "mariadb"])
+async def test_who_waits_for_a_migration_outlasts_the_usual_time_outs(
+    empty_database_url: URL, tmp_path: Path
+) -> None:
+    impatient = DbSettings(lock_timeout=0.2, statement_timeout=0.2)
+    first, second = (Database(empty_database_url, impatient) for _ in range(2))
+    entered: list[str] = []
+    async with migrate.one_at_a_time(first):
+        waiting = asyncio.create_task(migrate.upgrade(second, backups=tmp_path))
+        waiting.add_done_callback(lambda _task: entered.append("second"))
+        await asyncio.sleep(1.0)
+        assert entered == [], "it neither entered nor gave up"
+    assert await waiting
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_data_files_are_private_in_a_folder_that_others_may_enter(
+    empty_database_url: URL, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    database = Database.from_settings(load(environ={"PAIFANG_HOME": str(home)}, folder=tmp_path))
+    assert database.path is not None
+    assert database.path.stat().st_mode & 0o077 == 0

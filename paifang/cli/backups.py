@@ -46,4 +46,6 @@ def restore(ctx: click.Context, file: Path) -> None:
 
     Nothing that exists is overwritten: pick a fresh --home, or an empty PAIFANG_DB_URL.
     """
+    with plain_errors():
+        backups.check_home(load_settings({"PAIFANG_HOME": option_home(ctx)}).home)
     _run(ctx, lambda runtime: backups.restore(runtime, file, say=click.echo))

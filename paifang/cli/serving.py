@@ -80,6 +80,7 @@ def _run(
         sock = server.listen(settings.host, settings.port)
     except server.AddressInUseError as error:
         raise click.ClickException(str(error)) from error
+    runtime.first_start = prepare
     runtime.port = sock.getsockname()[1]
     with plain_errors():
         asyncio.run(_prepare(runtime, settings.home / "backups", migrating=prepare))

@@ -36,6 +36,8 @@ class Runtime:
     """What ``/metrics`` shows."""
     notes: list[str] = field(default_factory=list)
     """Lines for the person who started it, printed once it listens; may hold a fresh token."""
+    first_start: bool = False
+    """Whether this process may make what a first start makes: ``up`` does, ``serve`` does not."""
     port: int = 0
     """The port it listens on, when it does; the settings may have said "any"."""
     draining: bool = False

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from paifang.core.files import sync_folder, write_private
 from paifang.core.settings import CoreSettings
 
 
@@ -57,16 +58,26 @@ class Secrets:
         return self.cipher.rotate(data)
 
 
+SHORTEST_ADMIN_KEY = 16
+
+
+def _at_home(settings: CoreSettings) -> bool:
+    loopback = settings.host in {"localhost", "::1"} or settings.host.startswith("127.")
+    return settings.env == "test" or (settings.env == "development" and loopback)
+
+
 def open_secrets(settings: CoreSettings) -> Secrets:
     """Read the keys, and make those that no setting gives and no file holds.
 
     Raises:
         SecretsError: a key is too weak or malformed.
     """
-    given_admin = settings.admin_key.get_secret_value()
-    if given_admin and settings.env == "production" and len(given_admin) < 16:
+    # Clients' keys are stripped, too: a line break at the end of a secret file locks nobody out.
+    given_admin = settings.admin_key.get_secret_value().strip()
+    if given_admin and len(given_admin) < SHORTEST_ADMIN_KEY and not _at_home(settings):
         raise SecretsError(
-            "PAIFANG_ADMIN_KEY is shorter than 16 characters; in production that can be guessed"
+            f"PAIFANG_ADMIN_KEY is shorter than {SHORTEST_ADMIN_KEY} characters, which can be "
+            "guessed; that is only accepted in development on the loopback address"
         )
     admin_path = settings.home / "admin.key"
     admin = given_admin or _kept(admin_path, "pf_admin_" + secrets.token_urlsafe(32))
@@ -98,16 +109,18 @@ def _kept(path: Path, fresh: str) -> str:
     try:
         text = path.read_text().strip()
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Written aside and linked: of two processes that start together one wins, and the
         # other never reads a file that is not finished.
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(fresh + "\n")
+        aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        write_private(aside, f"{fresh}\n".encode())
         with contextlib.suppress(FileExistsError):
             os.link(aside, path)
         aside.unlink()
+        sync_folder(path.parent)
         return _kept(path, fresh)
     if not text:
-        raise SecretsError(f"{path} is empty; delete it and a new key is made")
+        raise SecretsError(
+            f"{path} is empty. Restore it from a backup; if there is none, delete it and a new "
+            "one is made (what an old encryption key has sealed is lost then)"
+        )
     return text

@@ -9,6 +9,7 @@ is an error, because a misspelt limit is a limit that is not there.
 import difflib
 import functools
 import os
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -289,7 +290,7 @@ def load(
     Raises:
         SettingsError: a variable is unknown or holds what can't be right; all of them are named.
     """
-    process = dict(os.environ if environ is None else environ)
+    process = _without_links(os.environ if environ is None else environ)
     given = {k: str(v) for k, v in (overrides or {}).items() if v is not None}
     folder = folder or Path()
     shared = _read_env_file(folder / ".env")
@@ -322,6 +323,20 @@ def load(
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+# Kubernetes tells every container of a service named "paifang" where it is, in variables of just
+# our form.
+_LINK = re.compile(r"PAIFANG_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*)")
+
+
+def _without_links(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environ.items()
+        if not _LINK.fullmatch(name)
+        and not (name == "PAIFANG_PORT" and value.startswith(("tcp://", "udp://")))
+    }
 
 
 def _read_env_file(path: Path) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import delete, select
-from sqlalchemy.exc import InvalidRequestError, StatementError
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError, InvalidRequestError, StatementError
 
 from paifang.core.audit import AuditEntry
 from paifang.core.db import Database, bump_version, next_number, on_commit, read_version
@@ -100,3 +100,11 @@ async def test_a_closed_session_refuses_to_work(db: Database) -> None:
         await bump_version(session, "thing")
     with pytest.raises(InvalidRequestError):
         await read_version(session, "thing")
+
+
+async def test_an_error_does_not_repeat_the_values_of_its_statement(db: Database) -> None:
+    with pytest.raises(IntegrityError) as raised:
+        async with db.transaction() as session:
+            for _ in range(2):
+                await session.execute(insert(Counter).values(name="secret-link", value=1))
+    assert "secret-link" not in str(raised.value).partition("[SQL")[2]

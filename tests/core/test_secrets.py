@@ -1,5 +1,6 @@
 """The keys of an installation."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -39,9 +40,32 @@ def test_a_key_that_is_not_ascii_compares_without_an_error(tmp_path: Path) -> No
     assert not _open(tmp_path / "home").is_admin_key("牌坊")
 
 
-def test_a_weak_administrator_key_is_refused_in_production(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PAIFANG_ENV": "production"},
+        {"PAIFANG_ENV": "development", "PAIFANG_HOST": "0.0.0.0"},
+        {"PAIFANG_HOST": "example.org"},
+    ],
+)
+def test_a_weak_administrator_key_is_refused_where_others_can_reach_it(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
     with pytest.raises(SecretsError, match="PAIFANG_ADMIN_KEY"):
-        _open(tmp_path / "home", PAIFANG_ENV="production", PAIFANG_ADMIN_KEY="123456")
+        _open(tmp_path / "home", PAIFANG_ADMIN_KEY="sealos-admin", **variables)
+    assert _open(tmp_path / "home", PAIFANG_ADMIN_KEY="sealos-admin").admin_key == "sealos-admin"
+
+
+def test_a_line_break_in_a_given_key_locks_nobody_out(tmp_path: Path) -> None:
+    secrets = _open(tmp_path / "home", PAIFANG_ADMIN_KEY="correct horse battery\n")
+    assert secrets.is_admin_key("correct horse battery")
+
+
+def test_a_draft_that_a_crash_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / f"admin.key.{os.getpid()}").write_text("half")
+    assert _open(home).admin_key.startswith("pf_admin_")
 
 
 def test_a_short_signing_key_is_refused(tmp_path: Path) -> None:

@@ -106,3 +106,15 @@ def test_each_setting_says_what_it_means() -> None:
         if not field.description
     ]
     assert silent == []
+
+
+def test_what_kubernetes_says_of_a_service_of_our_name_is_not_taken_for_settings(
+    tmp_path: Path,
+) -> None:
+    environ = {
+        "PAIFANG_PORT": "tcp://10.0.0.7:8000",
+        "PAIFANG_SERVICE_HOST": "10.0.0.7",
+        "PAIFANG_SERVICE_PORT_HTTP": "8000",
+        "PAIFANG_PORT_8000_TCP_ADDR": "10.0.0.7",
+    }
+    assert load(AREAS, environ=environ, folder=tmp_path).port == 8000

@@ -16,6 +16,7 @@ from paifang.core.db.session import (
     new_session,
     run_commit_callbacks,
 )
+from paifang.core.files import make_private
 from paifang.core.settings import CoreSettings, DbSettings
 
 DRIVERS = {
@@ -25,6 +26,11 @@ DRIVERS = {
     "mysql": "mariadb+asyncmy",
     "mariadb": "mariadb+asyncmy",
 }
+
+
+HIDE = True
+"""An error's message must not repeat the values of its statement: it is logged, and they may be
+anybody's mail or a link that resets a password."""
 
 
 class UnsupportedDatabaseError(Exception):
@@ -77,7 +83,10 @@ class Database:
     @classmethod
     def from_settings(cls, settings: CoreSettings) -> "Database":
         """The database the settings name."""
-        return cls(database_url(settings), settings.db)
+        database = cls(database_url(settings), settings.db)
+        if database.path is not None:
+            make_private(database.path)
+        return database
 
     @property
     def path(self) -> Path | None:
@@ -132,6 +141,7 @@ async def _connect(session: AsyncSession) -> None:
 def _sqlite(url: URL, settings: DbSettings) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        hide_parameters=HIDE,
         pool_size=settings.pool_size,
         max_overflow=settings.pool_overflow,
         pool_timeout=settings.pool_timeout,
@@ -176,6 +186,7 @@ def _sqlite(url: URL, settings: DbSettings) -> AsyncEngine:
 def _postgresql(url: URL, settings: DbSettings) -> AsyncEngine:
     return create_async_engine(
         url,
+        hide_parameters=HIDE,
         **_pool(settings),
         connect_args={
             "timeout": settings.connect_timeout,
@@ -192,6 +203,7 @@ def _postgresql(url: URL, settings: DbSettings) -> AsyncEngine:
 def _mariadb(url: URL, settings: DbSettings) -> AsyncEngine:
     engine = create_async_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
+        hide_parameters=HIDE,
         **_pool(settings),
         # Repeatable read keeps an old snapshot inside one transaction; PostgreSQL does not.
         isolation_level="READ COMMITTED",

@@ -9,6 +9,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from paifang.core.db.engine import UnsupportedDatabaseError, database_url
+from paifang.core.files import make_private
 from paifang.core.settings import CoreSettings
 
 _DRIVERS = {
@@ -69,6 +70,6 @@ def prepare(url: URL) -> None:
     path = store_path(url)
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path)
     with closing(sqlite3.connect(path, timeout=30)) as connection:
         connection.execute("pragma journal_mode=wal")

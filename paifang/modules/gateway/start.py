@@ -45,7 +45,7 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
         local = LocalModels(runtime.settings.home, settings.local)
         undo.push_async_callback(local.close)
         runtime.parts[LocalModels] = local
-        if settings.welcome and "console" in runtime.roles:
+        if settings.welcome and runtime.first_start:
             runtime.notes += await welcome(runtime)
 
         folder = runtime.settings.home / "journal"

@@ -5,6 +5,7 @@ answer comes from a real model with no account anywhere. And what later starts c
 import asyncio
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core import params
@@ -53,6 +54,20 @@ async def welcome(runtime: Runtime) -> list[str]:
     found = await asyncio.to_thread(files.find, runtime.settings.home)
     model = files.PACKAGED_NAME if found.get(files.PACKAGED_NAME) and not found.missing else None
     ollama = await find_ollama()
+    try:
+        key, known = await _make(runtime, model)
+    except IntegrityError:
+        # Another process made the same at the same moment; now it is there to be found.
+        key, known = await _make(runtime, model)
+    return [
+        *_first_call(model, key),
+        *_missing(found.missing),
+        *_offer_ollama(ollama, known=known),
+    ]
+
+
+async def _make(runtime: Runtime, model: str | None) -> tuple[str | None, bool]:
+    """What is missing; the key of a token that was made, and whether Ollama is a channel."""
     key: str | None = None
     async with runtime.db.transaction() as session:
         if model is not None and not await params.get(session, param=LOCAL_OFFERED):
@@ -68,12 +83,7 @@ async def welcome(runtime: Runtime) -> list[str]:
                     auto_create_group=True,
                     group_unpriced=runtime.settings.area(GatewaySettings).unpriced,
                 )
-        known = await _known_ollama(session)
-    return [
-        *_first_call(model, key),
-        *_missing(found.missing),
-        *_offer_ollama(ollama, known=known),
-    ]
+        return key, await _known_ollama(session)
 
 
 async def _offer_local(session: AsyncSession, runtime: Runtime, model: str) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from typing import TypedDict
 
 import click
 from sqlalchemy import select
@@ -99,58 +100,57 @@ async def add_channel(
 
     The credential never stands on the command line, where other users could see it.
     """
-    credential = _credential() if credential_stdin else None
+    draft = Draft(
+        name=name,
+        provider=provider,
+        base_url=base_url,
+        credential=_credential() if credential_stdin else None,
+        priority=priority,
+        weight=weight,
+    )
+    models = models or tuple(await _listed(runtime, draft))
     async with runtime.db.transaction() as session:
         channel = await service.create(
-            session,
-            actor=OPERATOR,
-            secrets=runtime.secrets,
-            name=name,
-            provider=provider,
-            base_url=base_url,
-            credential=credential,
-            models=models,
-            priority=priority,
-            weight=weight,
-            # Without models it could answer nothing: it is switched on below.
-            status="enabled" if models else "disabled",
+            session, actor=OPERATOR, secrets=runtime.secrets, models=models, **draft
         )
-    if not models:
-        channel = await _with_listed_models(runtime, channel)
     if as_json:
         print_json(_shown(channel))
     else:
-        click.echo(f"Added {name} with {len(channel.models)} models: {', '.join(channel.models)}")
+        click.echo(f"Added {name} with {len(models)} models: {', '.join(models)}")
 
 
-async def _with_listed_models(runtime: Runtime, channel: Channel) -> Channel:
-    click.echo(f"asking {channel.base_url} for its models …", err=True)
+class Draft(TypedDict):
+    """A channel that is not there yet."""
+
+    name: str
+    provider: str
+    base_url: str
+    credential: str | None
+    priority: int
+    weight: int
+
+
+async def _listed(runtime: Runtime, draft: Draft) -> list[str]:
+    """The models its upstream lists; nothing is stored."""
+    # A reading session keeps nothing: this only checks the values, before the network is asked.
+    async with runtime.db.reading() as session:
+        channel = await service.create(session, actor=OPERATOR, secrets=runtime.secrets, **draft)
+        asked = service.for_relay(channel, secrets=runtime.secrets)
+    click.echo(f"asking {asked.base_url} for its models …", err=True)
     try:
-        listed = await _listed(runtime, channel)
+        async with _local_models(runtime, asked.provider) as local:
+            listed = await probe.list_upstream_models(asked, local=local)
     except UpstreamFailed as failure:
-        # Nothing half-made: a channel without models would only be in the way.
-        async with runtime.db.transaction() as session:
-            await service.delete(session, actor=OPERATOR, channel_id=channel.id)
-        raise UpstreamFailed(
-            f"{failure.detail} Nothing was added; name the models with --model to add it anyway."
-        ) from failure
-    async with runtime.db.transaction() as session:
-        return await service.update(
-            session,
-            actor=OPERATOR,
-            secrets=runtime.secrets,
-            channel_id=channel.id,
-            models=listed,
-            status="enabled",
-        )
-
-
-async def _listed(runtime: Runtime, channel: Channel) -> list[str]:
-    async with _local_models(runtime, channel) as local:
-        listed = await probe.list_upstream_models(_relay_channel(runtime, channel), local=local)
+        raise _unlisted(failure.detail) from failure
     if not listed:
-        raise UpstreamFailed("It lists no models.")
+        raise _unlisted("It lists no models.")
     return listed
+
+
+def _unlisted(why: str) -> UpstreamFailed:
+    return UpstreamFailed(
+        f"{why} Nothing was added; name the models with --model to add it anyway."
+    )
 
 
 @channels.command("test")
@@ -163,7 +163,7 @@ async def test_channel(runtime: Runtime, *, name: str, model: str | None, as_jso
     channel = await _by_name(runtime, name)
     click.echo(f"asking {channel.base_url} …", err=True)
     at = utc_now()
-    async with _local_models(runtime, channel) as local:
+    async with _local_models(runtime, channel.provider) as local:
         tested = await probe.test_channel(
             _relay_channel(runtime, channel), models=channel.models, model=model, local=local
         )
@@ -232,9 +232,9 @@ def _relay_channel(runtime: Runtime, channel: Channel) -> snapshot.Channel:
 
 
 @contextlib.asynccontextmanager
-async def _local_models(runtime: Runtime, channel: Channel) -> AsyncIterator[LocalModels | None]:
+async def _local_models(runtime: Runtime, provider: str) -> AsyncIterator[LocalModels | None]:
     """A local model of this command's own, for as long as it asks."""
-    if channel.provider != "local":
+    if provider != "local":
         yield None
         return
     local = LocalModels(runtime.settings.home, runtime.settings.area(GatewaySettings).local)
