@@ -12,11 +12,13 @@ from paifang import __version__
 from paifang.core import events
 from paifang.core.db import Database
 from paifang.core.events import Events
+from paifang.core.guard import BodyGuard
 from paifang.core.http import SecurityHeaders, install_error_handlers
 from paifang.core.jobs import COMPUTE, DEFAULT, Jobs
 from paifang.core.logs import AccessLogMiddleware, RequestIdMiddleware
 from paifang.core.mail import MAIL_JOBS
 from paifang.core.module import Module
+from paifang.core.openapi import PROBLEMS, truthful_openapi
 from paifang.core.runtime import ROLES, Runtime
 from paifang.core.secrets import open_secrets
 from paifang.core.settings import CoreSettings
@@ -85,7 +87,8 @@ def create_api(modules: Iterable[Module] = MODULES, *, console: bool = True) -> 
     )
     install_error_handlers(api)
     for prefix, router in routers(modules, console=console):
-        api.include_router(router, prefix=prefix)
+        api.include_router(router, prefix=prefix, responses=PROBLEMS if prefix else None)
+    truthful_openapi(api)
     return api
 
 
@@ -101,7 +104,12 @@ class Application:
         self.runtime = runtime
         self.api = create_api(runtime.modules, console="console" in runtime.roles)
         self.api.state.runtime = runtime
-        self._api: ASGIApp = RequestIdMiddleware(AccessLogMiddleware(SecurityHeaders(self.api)))
+        settings = runtime.settings
+        https = settings.public_url.lower().startswith("https://")
+        guarded = BodyGuard(self.api, settings.max_api_body_bytes)
+        self._api: ASGIApp = RequestIdMiddleware(
+            AccessLogMiddleware(SecurityHeaders(guarded, https=https))
+        )
         self._mounts: list[tuple[str, ASGIApp]] = []
         self._stops: list[Callable[[], Awaitable[None]]] = []
 
@@ -124,6 +132,9 @@ class Application:
     async def start(self) -> None:
         """Start every module; if one fails, those before it are stopped again."""
         self.runtime.ready["database"] = self._database_ready
+        if self.runtime.roles == {"gateway"}:
+            # It serves from its snapshot and writes to its journal.
+            self.runtime.dispensable.add("database")
         try:
             if "worker" in self.runtime.roles:
                 jobs = Jobs(self.runtime, queues=self._queues(), extra=MAIL_JOBS)

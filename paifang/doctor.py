@@ -7,8 +7,10 @@ import stat
 from paifang import __version__, checks
 from paifang.core.cache import open_cache
 from paifang.core.jobs import findings as jobs_findings
+from paifang.core.mail import open_backend
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
+from paifang.core.settings import SettingsError
 
 ENOUGH_DISK = 1_000_000_000
 
@@ -82,6 +84,10 @@ async def _redis(runtime: Runtime) -> list[Finding]:
 
 
 def _mail(runtime: Runtime) -> list[Finding]:
+    try:
+        open_backend(runtime.settings.mail)
+    except SettingsError as error:
+        return [Finding("error", "mail", str(error), "mails wait until it is right")]
     if runtime.settings.mail.smtp_url.get_secret_value():
         return [Finding("ok", "mail", f"by SMTP, from {runtime.settings.mail.sender}")]
     return [
@@ -98,6 +104,12 @@ def _logs(runtime: Runtime) -> list[Finding]:
     folder = runtime.settings.log.dir
     if folder is None:
         return [
-            Finding("off", "log files", "logs go to standard output", "set PAIFANG_LOG_DIR to keep")
+            Finding(
+                "off", "log files", "logs go to standard output", "set PAIFANG_LOG_DIR to keep them"
+            )
+        ]
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        return [
+            Finding("error", "log files", f"{folder} can't be written", "fix its owner or mode")
         ]
     return [Finding("ok", "log files", str(folder))]

@@ -2,6 +2,8 @@
 
 import asyncio
 import hmac
+import time
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry
@@ -18,6 +20,10 @@ from paifang.core.runtime import Runtime
 health_router = APIRouter(tags=["health"])
 
 READY_TIMEOUT = 2.0
+DISPENSABLE_TIMEOUT = 0.5
+"""For a part that does not decide: whoever asks must not give up waiting for it."""
+FRESH_SECONDS = 1.0
+"""How long the answer of a part is good for: anybody may ask, as often as they like."""
 
 
 class Health(BaseModel):
@@ -27,6 +33,33 @@ class Health(BaseModel):
     """``ok``, ``draining`` or ``unavailable``."""
     parts: dict[str, str]
     """Part to ``ok`` or the reason."""
+
+
+class Readiness:
+    """What the parts of a process have answered lately. Whoever asks meanwhile waits along."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, tuple[float, str]] = {}
+        self._asking = asyncio.Lock()
+
+    async def parts(self, runtime: Runtime) -> dict[str, str]:
+        """Each part to ``ok`` or the reason, at most :data:`FRESH_SECONDS` old."""
+        async with self._asking:
+            for name, ask in runtime.ready.items():
+                at, _state = self._answers.get(name, (float("-inf"), ""))
+                if time.monotonic() - at >= FRESH_SECONDS:
+                    seconds = DISPENSABLE_TIMEOUT if name in runtime.dispensable else READY_TIMEOUT
+                    state = await _answer(ask, seconds)
+                    self._answers[name] = (time.monotonic(), state)
+            return {name: self._answers[name][1] for name in runtime.ready}
+
+
+async def _answer(ask: Callable[[], Awaitable[str]], seconds: float) -> str:
+    try:
+        async with asyncio.timeout(seconds):
+            return await ask() or "ok"
+    except TimeoutError:
+        return f"no answer within {seconds:g} s"
 
 
 @health_router.get("/livez", dependencies=[public()])
@@ -41,14 +74,9 @@ async def livez() -> Health:
 async def readyz(request: Request) -> Response:
     """Whether the process can take work; 503 while it drains or a part it needs is away."""
     runtime: Runtime = request.app.state.runtime
-    parts: dict[str, str] = {}
-    for name, ask in runtime.ready.items():
-        try:
-            async with asyncio.timeout(READY_TIMEOUT):
-                parts[name] = await ask() or "ok"
-        except TimeoutError:
-            parts[name] = f"no answer within {READY_TIMEOUT:g} s"
-    well = all(state == "ok" for state in parts.values())
+    readiness: Readiness = runtime.parts.setdefault(Readiness, Readiness())
+    parts = await readiness.parts(runtime)
+    well = all(state == "ok" or name in runtime.dispensable for name, state in parts.items())
     status = "draining" if runtime.draining else "ok" if well else "unavailable"
     return JSONResponse({"status": status, "parts": parts}, 200 if status == "ok" else 503)
 

@@ -2,17 +2,29 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from paifang.app import Application
 from paifang.core.runtime import Runtime
+from paifang.core.settings import CoreSettings
+from paifang.protocol import ForwardedHeaders, HttpProtocol
 
 log = logging.getLogger("paifang.server")
+
+WRITE_TIMEOUT = 60.0
+"""Seconds a client may take nothing of what is sent to it before its connection is dropped.
+
+A client that never reads would else keep its answer in memory, and a stream's upstream busy, for
+ever. The kernel watches it (``TCP_USER_TIMEOUT``, on Linux alone), which costs a call nothing.
+"""
 
 
 class AddressInUseError(Exception):
@@ -33,6 +45,10 @@ class _Server(uvicorn.Server):
             # The application did not start and has logged why; end like any other server.
             self.should_exit = True
             return
+        # What is there now stays: modules, routes, the first snapshot. Frozen, the garbage
+        # collector does not walk through it again and again while calls wait.
+        gc.collect()
+        gc.freeze()
         if self.started and self._on_started is not None:
             self._on_started()
 
@@ -53,6 +69,9 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, proto, _name, address = infos[0]
         sock = socket.socket(family, kind, proto)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":  # connections inherit it
+            milliseconds = int(WRITE_TIMEOUT * 1000)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         sock.bind(address)
     except OSError as error:
         raise AddressInUseError(
@@ -64,6 +83,24 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+def configure(app: ASGIApp, settings: CoreSettings) -> uvicorn.Config:
+    """How uvicorn serves an application here."""
+    return uvicorn.Config(
+        ForwardedHeaders(app, settings.trusted_proxies),
+        interface="asgi3",
+        http=HttpProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # ours are around the application
+        # The drain has waited already; this is for connections that are slow to close.
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=75,
+    )
+
+
 async def serve(
     runtime: Runtime, sock: socket.socket, *, started: Callable[[], None] | None = None
 ) -> bool:
@@ -72,22 +109,7 @@ async def serve(
     On the first signal the process is no longer ready, refuses new calls and lets running ones
     finish for ``drain_seconds``; a second signal ends it at once.
     """
-    application = Application(runtime)
-    config = uvicorn.Config(
-        application,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=runtime.settings.trusted_proxies,
-        # The drain has waited already; this is for connections that are slow to close.
-        timeout_graceful_shutdown=2,
-        timeout_keep_alive=75,
-    )
-    server = _Server(config, started)
+    server = _Server(configure(Application(runtime), runtime.settings), started)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

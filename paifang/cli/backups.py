@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from paifang import backup as backups
+from paifang import checks
 from paifang.cli.opening import load_settings, option_home, plain_errors, runtime_from
 from paifang.core.runtime import Runtime
 
@@ -35,7 +36,16 @@ def backup(ctx: click.Context, file: Path | None) -> None:
     """
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = file or Path(f"paifang-{moment}.tar.gz")
-    _run(ctx, lambda runtime: backups.backup(runtime, target, say=click.echo))
+
+    async def work(runtime: Runtime) -> None:
+        for finding in await checks.check_database(runtime):
+            if finding.level == "error":
+                raise click.ClickException(
+                    f"{finding.subject}: {finding.message}\n{finding.advice}"
+                )
+        await backups.backup(runtime, target, say=click.echo)
+
+    _run(ctx, work)
 
 
 @click.command()

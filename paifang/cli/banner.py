@@ -14,7 +14,7 @@ def print_banner(runtime: Runtime) -> None:
     if "console" in runtime.roles:
         lines.append(f"  API reference      {url}/docs")
     if runtime.secrets.admin_key_path is not None:
-        lines.append(f"  Administrator key  in {runtime.secrets.admin_key_path}")
+        lines.append(f"  Administrator key  in {runtime.secrets.admin_key_path.resolve()}")
     # Only now is the port known, when the settings said "any".
     lines.extend(f"  {line}".rstrip().replace("{url}", url) for line in runtime.notes)
     while not lines[-1]:

@@ -60,7 +60,8 @@ def check(ctx: click.Context, *, as_json: bool) -> None:
         runtime = runtime_from(load_settings({"PAIFANG_HOME": option_home(ctx)}))
         return await _closing(runtime, await checks.check(runtime))
 
-    findings = asyncio.run(run())
+    with plain_errors():
+        findings = asyncio.run(run())
     _report(findings, as_json=as_json)
     if not as_json:
         click.echo("All checks passed.")
@@ -76,7 +77,9 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
         runtime = runtime_from(load_settings({"PAIFANG_HOME": option_home(ctx)}))
         return await _closing(runtime, await diagnose(runtime))
 
-    _report(asyncio.run(run()), as_json=as_json)
+    with plain_errors():
+        findings = asyncio.run(run())
+    _report(findings, as_json=as_json)
 
 
 @click.command("migrate")
@@ -111,5 +114,8 @@ def openapi(output: Path | None) -> None:
     )
     if output is None:
         click.echo(document, nl=False)
-    else:
+        return
+    try:
         output.write_bytes(document)
+    except OSError as error:
+        raise click.ClickException(f"{output} can't be written: {error.strerror}") from error

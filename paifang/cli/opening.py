@@ -41,17 +41,22 @@ def runtime_from(settings: CoreSettings, roles: frozenset[str] = ROLES) -> Runti
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """What can go wrong with a database or a migration ends the command with a message."""
+    """What can go wrong outside our own code ends the command with a message."""
     try:
         yield
-    except (MigrationError, BackupError) as error:
+    except (MigrationError, BackupError, UnsupportedDatabaseError, SecretsError) as error:
         raise click.ClickException(str(error)) from error
-    except (SQLAlchemyError, OSError) as error:
+    except SettingsError as error:
+        raise click.ClickException(f"the settings are not right:\n{error}") from error
+    except (SQLAlchemyError, ConnectionError) as error:
         cause = getattr(error, "orig", None) or error
         raise click.ClickException(
             f"the database: {type(cause).__name__}: {cause}\n"
             "Is it running, and is PAIFANG_DB_URL right? `paifang doctor` looks closer."
         ) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
 def opener(overrides: Mapping[str, str | None]) -> Opener:

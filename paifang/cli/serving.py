@@ -38,7 +38,7 @@ def up(ctx: click.Context, host: str | None, port: int | None, home: str | None)
 @click.option(
     "--only",
     type=click.Choice(sorted(ROLES)),
-    help="Serve one part: gateway (/v1), console (/api) or worker (jobs).",
+    help="Serve one part: gateway (/v1), console (/api, pages) or worker (jobs).  [default: all]",
 )
 @_host
 @_port
@@ -70,7 +70,8 @@ def _run(
             "PAIFANG_HOME": home or option_home(ctx),
         }
     )
-    logs.configure(settings.log, env=settings.env)
+    with plain_errors():
+        logs.configure(settings.log, env=settings.env)
     logs.hide_secrets(settings)
     # Its lines about starting and stopping repeat what the banner and the drain say.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

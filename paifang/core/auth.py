@@ -24,7 +24,7 @@ class Principal:
     name: str
     """For people to read."""
     kind: str = "person"
-    """``person`` or ``administrator_key``."""
+    """``person``, ``administrator_key`` or ``operator`` (a command, the first start)."""
     permissions: frozenset[str] = field(default_factory=frozenset)
     all_permissions: bool = False
     """True for the administrator key: it may do everything."""

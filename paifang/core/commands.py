@@ -2,8 +2,12 @@
 
 import asyncio
 import functools
+import shlex
+import shutil
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
@@ -12,6 +16,7 @@ import orjson
 from paifang.core.auth import Principal
 from paifang.core.errors import AppError
 from paifang.core.runtime import Runtime
+from paifang.core.settings import CoreSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,10 +57,30 @@ def runtime_command(
         try:
             asyncio.run(main())
         except AppError as error:
-            lines = [error.detail, *(f"  {e['field']}: {e['message']}" for e in error.errors)]
-            raise click.ClickException("\n".join(lines)) from error
+            raise click.ClickException(_told(error)) from error
 
     return run
+
+
+def _told(error: AppError) -> str:
+    """The refusal as lines; one wrong field is in its detail already."""
+    fields = [f"  {e['field']}: {e['message']}" for e in error.errors]
+    return "\n".join([error.detail, *fields] if len(fields) > 1 else [error.detail])
+
+
+def invocation(home: Path) -> str:
+    """How to call this Paifang on this installation, for lines that people copy."""
+    started = Path(sys.argv[0])
+    found = shutil.which("paifang")
+    if started.name != "paifang":
+        words = [sys.executable, "-m", "paifang"]
+    elif found is not None and Path(found).resolve() == started.resolve():
+        words = ["paifang"]
+    else:
+        words = [str(started)]
+    if home != CoreSettings.model_fields["home"].default:
+        words += ["--home", str(home)]
+    return shlex.join(words)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paifang.core.errors import AppError, problem
+from paifang.core.guard import Refused
 
 log = logging.getLogger("paifang.http")
 
@@ -70,17 +71,15 @@ async def _app_error(request: Request, error: Exception) -> Response:
     )
 
 
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)  # noqa: S101  # registered for nothing else
+    return await _app_error(request, error.error)
+
+
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for nothing else
     # The input itself is left out: it may hold a secret.
-    errors = [
-        {
-            "field": ".".join(str(part) for part in item["loc"][1:]),
-            "in": str(item["loc"][0]) if item["loc"] else "body",
-            "message": item["msg"],
-        }
-        for item in error.errors()
-    ]
+    errors = [_wrong(item) for item in error.errors()]
     first = errors[0] if errors else {"field": "", "message": "the request is not valid"}
     where = first["field"] or "the body"
     return problem_response(
@@ -93,15 +92,34 @@ async def _invalid(request: Request, error: Exception) -> Response:
     )
 
 
+def _wrong(item: Mapping[str, Any]) -> dict[str, str]:
+    """One of Pydantic's errors in our words."""
+    where, *path = [str(part) for part in item["loc"]] or ["body"]
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "json_invalid":
+        message = f"the body is not JSON (at character {'.'.join(path)})"
+        path = []
+    elif item["type"] == "model_attributes_type" and not path:
+        message = "send a JSON object, as Content-Type application/json"
+    return {"field": ".".join(path), "in": where, "message": message}
+
+
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for nothing else
     phrase = HTTPStatus(error.status_code).phrase
+    detail = str(error.detail)
+    what = f"{request.method} {request.url.path[:200]}"
+    if error.status_code == 404 and detail == phrase:
+        detail = f"There is no {what} here; /docs lists what there is."
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        detail = f"{what} is not possible; this path takes {allowed}."
     return problem_response(
         request,
         status=error.status_code,
         code=phrase.lower().replace(" ", "_").replace("-", "_"),
         title=phrase,
-        detail=str(error.detail),
+        detail=detail,
         headers=error.headers,
     )
 
@@ -144,6 +162,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error as a problem; nothing of an exception's text reaches the caller."""
     app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(IntegrityError, _integrity)
@@ -164,13 +183,21 @@ DEFAULT_CSP = (
     b"frame-ancestors 'none'"
 )
 """Content-Security-Policy of every answer that does not bring its own."""
+HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+"""Tells browsers to come by https alone, for a year."""
 
 
 class SecurityHeaders:
-    """Adds the security headers to every answer, and ``no-store`` to those of the API."""
+    """Adds the security headers to every answer, and ``no-store`` to those of the API.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: The ASGI application.
+        https: Whether people come by https; then their browsers shall keep to it.
+    """
+
+    def __init__(self, app: ASGIApp, *, https: bool = False) -> None:
         self._app = app
+        self._headers = [*SECURITY_HEADERS, HSTS] if https else SECURITY_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on and add to the head of its answer."""
@@ -183,7 +210,7 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
                 names = {name.lower() for name, _value in headers}
-                headers.extend(h for h in SECURITY_HEADERS if h[0] not in names)
+                headers.extend(h for h in self._headers if h[0] not in names)
                 if b"content-security-policy" not in names:
                     headers.append((b"content-security-policy", DEFAULT_CSP))
                 if api and b"cache-control" not in names:

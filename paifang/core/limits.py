@@ -128,14 +128,14 @@ class Limiter:
                 return self._refused(asks, now)
             period = rule.period
             tat = tats.get(key, now)
-            tat = (tat if tat > now else now) + cost * period / limit
+            tat = max(now, tat) + cost * period / limit
             used = tat - now  # seconds of refill
             if used - period > period / limit * _TOLERANCE:
                 return self._refused(asks, now)
             if cost:
                 rates.append((key, tat))
             left = math.floor((1 - used / period) * limit + _TOLERANCE)
-            states.append(State(name, limit, left if left > 0 else 0, used))
+            states.append(State(name, limit, max(0, left), used))
         held.update(slots)
         tats.update(rates)
         if len(tats) > self._prune_at:

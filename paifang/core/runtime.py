@@ -30,6 +30,8 @@ class Runtime:
     ready: dict[str, Callable[[], Awaitable[str]]] = field(default_factory=dict)
     """What ``/readyz`` asks: a name and a function that returns an empty string when all is
     well, else the reason why not."""
+    dispensable: set[str] = field(default_factory=set)
+    """Names in ``ready`` that are told, but without which this process serves all the same."""
     drains: list[Callable[[float], Coroutine[Any, Any, None]]] = field(default_factory=list)
     """Called at SIGTERM with the seconds that running work may still take."""
     collectors: list[Collector] = field(default_factory=list)

@@ -74,6 +74,14 @@ def open_secrets(settings: CoreSettings) -> Secrets:
     """
     # Clients' keys are stripped, too: a line break at the end of a secret file locks nobody out.
     given_admin = settings.admin_key.get_secret_value().strip()
+    for name, value in (
+        ("PAIFANG_ADMIN_KEY", given_admin),
+        ("PAIFANG_METRICS_KEY", settings.metrics_key.get_secret_value()),
+    ):
+        if not all("!" <= character <= "~" for character in value):
+            raise SecretsError(
+                f"{name} travels in a header: use visible ASCII characters without spaces"
+            )
     if given_admin and len(given_admin) < SHORTEST_ADMIN_KEY and not _at_home(settings):
         raise SecretsError(
             f"PAIFANG_ADMIN_KEY is shorter than {SHORTEST_ADMIN_KEY} characters, which can be "

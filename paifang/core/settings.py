@@ -11,12 +11,20 @@ import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -39,7 +47,9 @@ class SettingsError(Exception):
 class Section(BaseModel):
     """Base of one area of settings. Each field carries a description: the docs print it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 S = TypeVar("S", bound=Section)
@@ -151,10 +161,24 @@ class JobsSettings(Section):
     )
 
 
+def _addresses(value: str) -> str:
+    for entry in filter(None, (part.strip() for part in value.split(","))):
+        if entry != "*":
+            try:
+                ip_network(entry)
+            except ValueError:
+                raise ValueError(
+                    f"{entry[:45]} is neither an address nor a block like 10.0.0.0/8 nor *"
+                ) from None
+    return value
+
+
 class CoreSettings(BaseSettings):
     """What the ground floor needs; modules add their areas through the registry."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     env: Environment = Field(
         "development", description="`development`, `test` or `production`; picks `.env.<env>`."
@@ -166,7 +190,7 @@ class CoreSettings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="Port to listen on; 0 takes any free one."
     )
-    public_url: str = Field(
+    public_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$")] = Field(
         "", description="The address people type, for links. Empty: made from host and port."
     )
     admin_key: SecretStr = Field(
@@ -184,10 +208,15 @@ class CoreSettings(BaseSettings):
         description="Keys that encrypt stored credentials, comma-separated, the current one "
         "first. Empty: made at the first start and kept in `encryption.keys` in the home folder.",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(_addresses)] = Field(
         "127.0.0.1",
         description="Addresses, comma-separated, whose `X-Forwarded-For` and "
         "`X-Forwarded-Proto` are believed.",
+    )
+    max_api_body_bytes: Annotated[int, Field(ge=1024)] = Field(
+        1_048_576,
+        description="Largest request body that `/api` takes; more is a 413. The relay's is "
+        "`PAIFANG_GATEWAY_MAX_BODY_BYTES`.",
     )
     drain_seconds: Annotated[float, Field(ge=0)] = Field(
         30.0, description="After SIGTERM, seconds that running calls get to finish."
@@ -342,7 +371,10 @@ def _without_links(environ: Mapping[str, str]) -> dict[str, str]:
 def _read_env_file(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    return {k: v for k, v in dotenv_values(path).items() if v is not None}
+    try:
+        return {k: v for k, v in dotenv_values(path).items() if v is not None}
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start})") from error
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> str:

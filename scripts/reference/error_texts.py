@@ -32,7 +32,7 @@ RELAY = {
     "invalid_header": "`Content-Length` is not a number.",
     "invalid_json": "The body is not a JSON object, or is nested too deeply.",
     "invalid_value": "A field the relay reads (`model`, `stream`, `stream_options`) has the wrong "
-    "form; `param` names it.",
+    "form, or a key is one of the relay's in another case (`Model`); `param` names it.",
     "journal_full": "Calls can't be recorded, so none is made. Look at the disk and the database.",
     "local_model_unavailable": "The local model can't be loaded, or rests after a crash; "
     "`Retry-After` says for how long.",
@@ -52,8 +52,9 @@ RELAY = {
     "upstream_overloaded": "Every upstream of the model asked not to be called for now (503).",
     "upstream_protocol": "The upstream's answer can't be read.",
     "upstream_quota_exhausted": "The channel's account at the upstream is used up.",
-    "upstream_rate_limited": "The upstream limits us, or every upstream of the model asked not to "
-    "be called for now (429).",
+    "upstream_rate_limited": "The upstream limits the gateway's account, or every upstream of the "
+    "model asked not to be called for now (429). The words are ours; `Retry-After` is the "
+    "upstream's.",
     "upstream_reset": "The upstream ended its answer too early.",
     "upstream_timeout": "The upstream did not connect, begin or go on in time: see the channel's "
     "time-outs.",

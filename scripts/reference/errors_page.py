@@ -29,7 +29,9 @@ RELAY_TEXT = """
 
 `/v1` answers errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`. The code
 of a failed call is also in its log (`error`). An upstream's own error about the request passes with
-its status, its body and its code, so codes that are in no table here can come from there.
+its status, its body and its code, so codes that are in no table here can come from there. Logs and
+metrics have such a code in lower case, and `other` for one that is no plain word (`a-z`, `0-9`,
+`_`, at most 64) and for all after the first 64 different ones.
 
 A stream that has begun carries its error as the last event, without `[DONE]`.
 """

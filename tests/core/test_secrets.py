@@ -28,9 +28,9 @@ def test_keys_are_made_once_and_kept_for_their_owner_alone(tmp_path: Path) -> No
 
 
 def test_a_given_administrator_key_is_not_written_down(tmp_path: Path) -> None:
-    secrets = _open(tmp_path / "home", PAIFANG_ADMIN_KEY="correct horse battery")
-    assert secrets.is_admin_key("correct horse battery")
-    assert not secrets.is_admin_key("correct horse batterz")
+    secrets = _open(tmp_path / "home", PAIFANG_ADMIN_KEY="correct-horse-battery")
+    assert secrets.is_admin_key("correct-horse-battery")
+    assert not secrets.is_admin_key("correct-horse-batterz")
     assert not secrets.is_admin_key("")
     assert secrets.admin_key_path is None
     assert not (tmp_path / "home" / "admin.key").exists()
@@ -57,8 +57,8 @@ def test_a_weak_administrator_key_is_refused_where_others_can_reach_it(
 
 
 def test_a_line_break_in_a_given_key_locks_nobody_out(tmp_path: Path) -> None:
-    secrets = _open(tmp_path / "home", PAIFANG_ADMIN_KEY="correct horse battery\n")
-    assert secrets.is_admin_key("correct horse battery")
+    secrets = _open(tmp_path / "home", PAIFANG_ADMIN_KEY="correct-horse-battery\n")
+    assert secrets.is_admin_key("correct-horse-battery")
 
 
 def test_a_draft_that_a_crash_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
@@ -102,3 +102,12 @@ def test_a_malformed_encryption_key_is_named(tmp_path: Path) -> None:
 def test_keys_do_not_show(tmp_path: Path) -> None:
     secrets = _open(tmp_path / "home")
     assert secrets.admin_key not in repr(secrets)
+
+
+@pytest.mark.parametrize("name", ["PAIFANG_ADMIN_KEY", "PAIFANG_METRICS_KEY"])
+@pytest.mark.parametrize(
+    "key", ["鍵鍵鍵鍵鍵鍵鍵鍵鍵鍵鍵鍵鍵鍵鍵鍵鍵", "with a space in the middle", "\udcff" * 20]
+)
+def test_a_key_that_no_header_can_carry_is_refused(tmp_path: Path, name: str, key: str) -> None:
+    with pytest.raises(SecretsError, match=name):
+        _open(tmp_path / "home", **{name: key})

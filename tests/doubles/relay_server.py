@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,9 @@ async def relay_server(
     *,
     settings: RelaySettings | None = None,
     local: LocalModels | None = None,
+    sock: socket.socket | None = None,
 ) -> AsyncIterator[RelayServer]:
-    """A running relay with an empty snapshot."""
+    """A running relay with an empty snapshot, on a socket that listens or on one of its own."""
     book = WatchedJournal(directory)
     pool = Pool()
     relay = Relay(
@@ -135,13 +137,13 @@ async def relay_server(
     config = uvicorn.Config(relay, port=0, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # pytest's own
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve(None if sock is None else [sock]))
     try:
         while not server.started:
             if serving.done():
                 await serving
             await asyncio.sleep(0.005)  # uvicorn has no event for it
-        port = server.servers[0].sockets[0].getsockname()[1]
+        port = (sock or server.servers[0].sockets[0]).getsockname()[1]
         yield RelayServer(relay, book, pool, f"http://127.0.0.1:{port}/v1")
     finally:
         await relay.close()

@@ -5,6 +5,7 @@ import asyncio
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from paifang.core.commands import invocation
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
 from paifang.core.secrets import SecretsError
@@ -17,7 +18,9 @@ from paifang.modules.gateway.tokens.models import Token
 
 async def look(runtime: Runtime) -> list[Finding]:
     """Local models, channels, prices and tokens."""
-    findings = await _local(runtime) + _rejected(runtime)
+    command = invocation(runtime.settings.home)
+    found = await asyncio.to_thread(files.find, runtime.settings.home)
+    findings = _local(found) + _rejected(runtime)
     try:
         async with runtime.db.reading() as session:
             channels = list(await session.scalars(select(Channel).order_by(Channel.name)))
@@ -25,14 +28,14 @@ async def look(runtime: Runtime) -> list[Finding]:
             unpriced = [s.model for s in await prices.served_models(session) if s.price is None]
     except SQLAlchemyError:
         return findings  # the check of the database says what is wrong with it
-    findings += [_channel(runtime, channel) for channel in channels]
+    findings += [_channel(runtime, channel, found, command) for channel in channels]
     if not channels:
         findings.append(
             Finding(
-                "off",
+                "of",
                 "channels",
                 "there is none, so no model answers",
-                "paifang gateway channels add --help",
+                f"{command} gateway channels add --help",
             )
         )
     if unpriced:
@@ -41,16 +44,16 @@ async def look(runtime: Runtime) -> list[Finding]:
                 "warning",
                 "prices",
                 f"no price for {', '.join(unpriced[:10])}: their calls are flagged as unpriced",
-                "paifang gateway prices set MODEL --input … --output …",
+                f"{command} gateway prices set MODEL --input … --output …",
             )
         )
     if not tokens:
         findings.append(
             Finding(
-                "off",
+                "of",
                 "tokens",
                 "there is none, so nobody can call",
-                "paifang gateway tokens create --group default --name mine",
+                f"{command} gateway tokens create --group default --name mine",
             )
         )
     return findings
@@ -70,10 +73,9 @@ def _rejected(runtime: Runtime) -> list[Finding]:
     ]
 
 
-async def _local(runtime: Runtime) -> list[Finding]:
-    found = await asyncio.to_thread(files.find, runtime.settings.home)
+def _local(found: files.LocalFiles) -> list[Finding]:
     findings = [
-        Finding("off", "local models", reason, "until then, channels of other providers work")
+        Finding("of", "local models", reason, "until then, channels of other providers work")
         for reason in found.missing
     ]
     for model in found.models:
@@ -84,7 +86,7 @@ async def _local(runtime: Runtime) -> list[Finding]:
     return findings
 
 
-def _channel(runtime: Runtime, channel: Channel) -> Finding:
+def _channel(runtime: Runtime, channel: Channel, found: files.LocalFiles, command: str) -> Finding:
     name = f"channel {channel.name}"
     if channel.credential is not None:
         try:
@@ -92,12 +94,20 @@ def _channel(runtime: Runtime, channel: Channel) -> Finding:
         except SecretsError as error:
             return Finding("warning", name, str(error), "give it its credential again")
     if channel.status != "enabled":
-        return Finding("off", name, "disabled")
+        return Finding("of", name, "disabled")
+    model = channel.base_url.removeprefix("local:")
+    if channel.provider == "local" and found.get(model) is None:
+        return Finding(
+            "warning",
+            name,
+            f"there is no local model {model}",
+            f"put its .gguf file into {files.models_folder(runtime.settings.home)}",
+        )
     if channel.test_error:
         return Finding(
             "warning",
             name,
             f"its last test failed: {channel.test_error}",
-            f"paifang gateway channels test {channel.name}",
+            f"{command} gateway channels test {channel.name}",
         )
-    return Finding("ok", name, f"{channel.provider}, {len(channel.models)} models")
+    return Finding("ok", name, f"{channel.provider}: {', '.join(channel.models[:5])}")

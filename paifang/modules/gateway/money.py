@@ -5,7 +5,9 @@ from decimal import Decimal
 
 from paifang.modules.gateway.relay.snapshot import NANOS_PER_UNIT
 
-_AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,18})?")
+_AMOUNT = re.compile(r"[0-9]{1,40}(\.[0-9]{1,18})?")
+MAX_UNITS = 1_000_000_000
+"""The largest amount: sums of many still fit a database's integer."""
 
 
 def money_text(nanos: int) -> str:
@@ -24,6 +26,8 @@ def money_nanos(text: str) -> int:
     text = text.strip()
     if not _AMOUNT.fullmatch(text):
         raise ValueError("write an amount like 0.15: digits, and a point before the decimals")
+    if Decimal(text) > MAX_UNITS:
+        raise ValueError(f"an amount is at most {MAX_UNITS}")
     nanos = Decimal(text) * NANOS_PER_UNIT
     if nanos != int(nanos):
         raise ValueError("an amount has at most 9 decimals: amounts are kept in billionths")

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core import params
 from paifang.core.auth import Principal
+from paifang.core.commands import invocation
 from paifang.core.db import utc_now
 from paifang.core.module import Param
 from paifang.core.runtime import Runtime
@@ -54,15 +55,16 @@ async def welcome(runtime: Runtime) -> list[str]:
     found = await asyncio.to_thread(files.find, runtime.settings.home)
     model = files.PACKAGED_NAME if found.get(files.PACKAGED_NAME) and not found.missing else None
     ollama = await find_ollama()
+    command = invocation(runtime.settings.home)
     try:
         key, known = await _make(runtime, model)
     except IntegrityError:
         # Another process made the same at the same moment; now it is there to be found.
         key, known = await _make(runtime, model)
     return [
-        *_first_call(model, key),
+        *_first_call(command, model, key),
         *_missing(found.missing),
-        *_offer_ollama(ollama, known=known),
+        *_offer_ollama(command, ollama, known=known),
     ]
 
 
@@ -111,9 +113,9 @@ async def _known_ollama(session: AsyncSession) -> bool:
     ) is not None
 
 
-def _first_call(model: str | None, key: str | None) -> list[str]:
+def _first_call(command: str, model: str | None, key: str | None) -> list[str]:
     if key is None:
-        return ["Make a token       paifang gateway tokens create --group default --name mine"]
+        return [f"Make a token       {command} gateway tokens create --group default --name mine"]
     lines = [f"Your first token   {key}", "                   (shown this once; keep it)"]
     if model is not None:
         # The banner fills the address in: before it listens, the port may not be known.
@@ -130,10 +132,10 @@ def _missing(reasons: tuple[str, ...]) -> list[str]:
     return [f"No local model: {reason}." for reason in reasons]
 
 
-def _offer_ollama(models: list[str] | None, *, known: bool) -> list[str]:
+def _offer_ollama(command: str, models: list[str] | None, *, known: bool) -> list[str]:
     if not models or known:
         return []
     return [
         f"An Ollama answers at {DEFAULT_URL} with {len(models)} models. To serve them:",
-        "  paifang gateway channels add --name ollama --provider ollama",
+        f"  {command} gateway channels add --name ollama --provider ollama",
     ]

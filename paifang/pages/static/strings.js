@@ -311,8 +311,8 @@ export const strings = {
     "zh-TW": "所有指令"
   },
   "places.help_text": {
-    "en": "{help}, and {more} behind each command.",
-    "zh-CN": "{help}，以及在每个命令后面加 {more}。",
-    "zh-TW": "{help}，以及在每個指令後面加 {more}。"
+    "en": "{help}, and {more} behind each command. In a checkout it is {venv}; another home folder is named with {home} behind it.",
+    "zh-CN": "{help}，以及在每个命令后面加 {more}。在源码目录里它是 {venv}；使用别的数据目录时，在它后面加 {home}。",
+    "zh-TW": "{help}，以及在每個指令後面加 {more}。在原始碼目錄裡它是 {venv}；使用別的資料目錄時，在它後面加 {home}。"
   }
 };

@@ -159,16 +159,6 @@ async def test_a_filter_that_cant_be_right_is_refused_by_its_name(
     assert answer.json()["errors"][0]["field"] == query.partition("=")[0]
 
 
-async def test_numbered_pages_count_what_they_filter(runtime: Runtime, query_count: Any) -> None:
-    await _add(runtime.db, 9)
-    with query_count(runtime.db) as queries:
-        async with runtime.db.reading() as session:
-            rows, total = await service.find_page(session, page=2, per_page=2, group_id="g0")
-    assert [row.request_id for row in rows] == ["r4", "r2"]
-    assert total == 5
-    assert len(queries) == 2
-
-
 async def test_old_logs_are_deleted_in_batches_and_that_is_audited(
     api: httpx.AsyncClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from paifang.modules.gateway.channels import probe, service
 from paifang.modules.gateway.channels.errors import UpstreamFailed
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.channels.providers import PROVIDERS
+from paifang.modules.gateway.commands.options import PAGE
 from paifang.modules.gateway.local.manager import LocalModels
 from paifang.modules.gateway.relay import snapshot
 from paifang.modules.gateway.settings import GatewaySettings
@@ -43,7 +44,7 @@ def _shown(channel: Channel) -> dict[str, object]:
 
 
 @channels.command("list")
-@click.option("--page", default=1, show_default=True, help="100 channels a page.")
+@click.option("--page", type=PAGE, default=1, show_default=True, help="100 channels a page.")
 @json_option
 @runtime_command
 async def list_channels(runtime: Runtime, *, page: int, as_json: bool) -> None:

@@ -5,6 +5,7 @@ import click
 from paifang.core.commands import OPERATOR, json_option, print_json, print_table, runtime_command
 from paifang.core.pagination import PageQuery
 from paifang.core.runtime import Runtime
+from paifang.modules.gateway.commands.options import PAGE
 from paifang.modules.gateway.groups import service
 from paifang.modules.gateway.groups.models import Group
 from paifang.modules.gateway.money import money_text
@@ -31,7 +32,7 @@ def _shown(group: Group) -> dict[str, object]:
 
 
 @groups.command("list")
-@click.option("--page", default=1, show_default=True, help="100 groups a page.")
+@click.option("--page", type=PAGE, default=1, show_default=True, help="100 groups a page.")
 @json_option
 @runtime_command
 async def list_groups(runtime: Runtime, *, page: int, as_json: bool) -> None:

@@ -22,3 +22,6 @@ class _Money(click.ParamType[int]):
 
 MONEY = _Money()
 """An amount of the metering currency, written like ``0.15``; nanos in Python."""
+
+PAGE = click.IntRange(1, 1_000_000)
+"""A page of a list, from 1."""

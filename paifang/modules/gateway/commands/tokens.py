@@ -9,7 +9,7 @@ from paifang.core.commands import OPERATOR, json_option, print_json, print_table
 from paifang.core.db import utc_now
 from paifang.core.pagination import PageQuery
 from paifang.core.runtime import Runtime
-from paifang.modules.gateway.commands.options import MONEY
+from paifang.modules.gateway.commands.options import MONEY, PAGE
 from paifang.modules.gateway.money import money_text
 from paifang.modules.gateway.settings import GatewaySettings
 from paifang.modules.gateway.tokens import service
@@ -38,7 +38,7 @@ def _shown(token: Token) -> dict[str, object]:
 
 @tokens.command("list")
 @click.option("--group", "group_id", help="Only this group's.")
-@click.option("--page", default=1, show_default=True, help="100 tokens a page.")
+@click.option("--page", type=PAGE, default=1, show_default=True, help="100 tokens a page.")
 @json_option
 @runtime_command
 async def list_tokens(runtime: Runtime, *, group_id: str | None, page: int, as_json: bool) -> None:

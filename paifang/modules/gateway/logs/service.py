@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core import audit
 from paifang.core.auth import Principal
-from paifang.core.pagination import bounded_total
 from paifang.modules.gateway.logs.errors import LogNotFound
 from paifang.modules.gateway.logs.models import JournalPosition, Log
 
@@ -73,18 +72,6 @@ async def find(
     more = len(rows) > limit
     rows = rows[:limit]
     return rows, rows[-1].id if more else None
-
-
-async def find_page(
-    session: AsyncSession, *, page: int, per_page: int, **filters: Unpack[Filters]
-) -> tuple[list[Log], int]:
-    """A numbered page (from 1) of logs, newest first, and their bounded total."""
-    statement = _filtered(filters)
-    total = await bounded_total(session, statement)
-    rows = await session.scalars(
-        statement.order_by(Log.id.desc()).offset((page - 1) * per_page).limit(per_page)
-    )
-    return list(rows), total
 
 
 async def get(session: AsyncSession, *, request_id: str) -> Log:

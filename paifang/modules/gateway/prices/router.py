@@ -7,10 +7,11 @@ from fastapi import APIRouter, Query, Request
 
 from paifang.core.auth import Caller, require
 from paifang.core.db import Db
-from paifang.core.pagination import Page, Paging
+from paifang.core.pagination import Page, Paging, order_by
 from paifang.modules.gateway.changes import MAX_MODEL, PRINTABLE_PATTERN
 from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.prices import service
+from paifang.modules.gateway.prices.models import Price
 from paifang.modules.gateway.prices.schemas import PriceCreate, PriceRead, ServedModelRead
 from paifang.modules.gateway.settings import GatewaySettings
 
@@ -73,7 +74,10 @@ async def list_models(
     """The models that enabled channels serve, by name, each with its price or marked unpriced."""
     currency = _currency(request)
     wanted = (search or "").lower()
+    order_by(paging.sort, {"model": Price.model}, "model")  # refuses what it can't sort by
     found = [s for s in await service.served_models(session) if wanted in s.model.lower()]
+    if paging.sort.startswith("-"):
+        found.reverse()
     return Page(
         items=[
             ServedModelRead(

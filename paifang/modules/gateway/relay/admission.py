@@ -8,6 +8,7 @@ the next one waits until that is earned back.
 import math
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from paifang.core.limits import Ask, Limiter, Rate, Refused, Slots, State
 from paifang.modules.gateway.relay.auth import Caller
@@ -24,6 +25,10 @@ HeaderList = list[tuple[bytes, bytes]]
 PERIOD = 60
 """Seconds of a rate's window."""
 
+UNSTATED_OUTPUT = 4096
+"""Model tokens for which a call holds a part of its quota when it does not say how many it may
+write; for each of its answers."""
+
 MAX_PLANS = 4096
 """Callers whose plans are kept: about 3 KB each."""
 
@@ -33,7 +38,9 @@ _UNITS = {"rpm": "requests per minute", "tpm": "model tokens per minute"}
 class _Plan:
     """What the limits of one caller come to, worked out once instead of at each call."""
 
-    __slots__ = ("_fixed", "_format", "_shown", "asks", "group", "limited", "token", "weighs")
+    __slots__ = (
+        "_fixed", "_format", "_shown", "asks", "group", "limited", "slots", "token", "weighed",
+    )  # fmt: skip
 
     def __init__(self, token: Token | None, group: Group) -> None:
         self.token = token
@@ -44,20 +51,26 @@ class _Plan:
         """With a cost of 1; those in model tokens get theirs at each call."""
         self.limited = bool(asks) or (token is not None and token.quota is not None)
         """There is anything to decide."""
-        self.weighs = any(ask.name.endswith("tpm") for ask in asks)
-        """Model tokens are limited."""
+        self.weighed = [
+            (at, ask, ask.rule)
+            for at, ask in enumerate(asks)
+            if isinstance(ask.rule, Rate) and ask.name.endswith("tpm")
+        ]
+        """Those in model tokens, with their positions."""
+        self.slots = [ask.key for ask in asks if isinstance(ask.rule, Slots)]
+        """Whose slots the end of a call gives back."""
         self._format = ", ".join(map(_format, asks)).encode("ascii")
         self._shown = _shown(asks)
         self._fixed = (b"ratelimit-policy", ", ".join(map(_policy, asks)).encode("ascii"))
 
     def charge(self, prompt: int) -> Sequence[Ask]:
         """What a call with a prompt of so many model tokens asks for."""
-        if not self.weighs:
+        if not self.weighed:
             return self.asks
-        return [
-            Ask(ask.name, ask.key, ask.rule, prompt) if ask.name.endswith("tpm") else ask
-            for ask in self.asks
-        ]
+        asks = list(self.asks)
+        for at, ask, rule in self.weighed:
+            asks[at] = Ask(ask.name, ask.key, rule, prompt)
+        return asks
 
     def headers(self, states: Sequence[State]) -> HeaderList:
         """The limits in OpenAI's headers, and in the IETF's
@@ -88,18 +101,18 @@ class _Plan:
 class Admitted:
     """A call that may go on. :meth:`release` must follow, once."""
 
-    __slots__ = ("_admission", "_asks", "_estimate", "_hold", "headers")
+    __slots__ = ("_admission", "_estimate", "_hold", "_plan", "headers")
 
     def __init__(
         self,
         admission: "Admission",
-        asks: Sequence[Ask],
+        plan: _Plan,
         estimate: int,
         hold: tuple[str, int] | None,
         headers: HeaderList,
     ) -> None:
         self._admission = admission
-        self._asks = asks
+        self._plan = plan
         self._estimate = estimate
         self._hold = hold
         self.headers = headers
@@ -108,11 +121,10 @@ class Admitted:
     def release(self, tokens: int) -> None:
         """The call is over and has used so many model tokens."""
         limiter = self._admission.limiter
-        for ask in self._asks:
-            if isinstance(ask.rule, Slots):
-                limiter.release(ask.key)
-            elif ask.name.endswith("tpm"):
-                limiter.settle(ask.key, ask.rule, tokens - self._estimate, time.monotonic())
+        for key in self._plan.slots:
+            limiter.release(key)
+        for _, ask, rule in self._plan.weighed:
+            limiter.settle(ask.key, rule, tokens - self._estimate, time.monotonic())
         if self._hold is not None:
             self._admission.ledger.let_go(*self._hold)
 
@@ -140,7 +152,7 @@ class Admission:
         if not plan.limited:
             return None
         quota = token is not None and token.quota is not None
-        prompt = estimate_prompt(request.data) if quota or plan.weighs else 0
+        prompt = estimate_prompt(request.data) if quota or plan.weighed else 0
         if token is not None:
             self.ledger.check(token)
         asks = plan.charge(prompt)
@@ -152,10 +164,10 @@ class Admission:
             headers = plan.headers(decision.states)
         hold = None
         if token is not None and quota and price is not None:
-            usage = Usage(input=prompt, output=_most_output(request))
+            usage = Usage(input=prompt, output=most_output(request))
             hold = (token.id, cost_of(usage, price))
             self.ledger.hold(*hold)
-        return Admitted(self, asks, prompt, hold, headers)
+        return Admitted(self, plan, prompt, hold, headers)
 
     def _plan(self, token: Token | None, group: Group) -> _Plan:
         owner = group.id if token is None else token.id
@@ -203,14 +215,24 @@ def _shown(asks: Sequence[Ask]) -> list[tuple[bytes, bytes, bytes, list[int]]]:
     return found
 
 
-def _most_output(request: Request) -> int:
-    """The most a call may write, as far as it says so itself."""
+def most_output(request: Request) -> int:
+    """The most a call may write, as far as it says so itself, else :data:`UNSTATED_OUTPUT`.
+
+    Of two limits the higher one: some upstreams know only one of the names.
+    """
     data = request.data
-    most = data.get("max_completion_tokens") or data.get("max_tokens")
-    count = data.get("n", 1)
-    if type(most) is not int or type(count) is not int or most < 0 or count < 1:
-        return 0
-    return min(most * count, 10_000_000)
+    stated = max(_positive(data, "max_completion_tokens"), _positive(data, "max_tokens"))
+    answers = max(1, _positive(data, "n"), _positive(data, "best_of"))
+    prompts = data.get("prompt")
+    if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int):
+        answers *= len(prompts)
+    return min((stated or UNSTATED_OUTPUT) * answers, 10_000_000)
+
+
+def _positive(data: dict[str, Any], name: str) -> int:
+    """A field that is a positive integer; 0 for anything else."""
+    value = data.get(name)
+    return value if type(value) is int and value > 0 else 0
 
 
 def _refusal(caller: Caller, refused: Refused, prompt: int, headers: HeaderList) -> Refusal:

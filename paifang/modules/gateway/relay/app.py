@@ -17,13 +17,18 @@ from paifang.modules.gateway.relay.auth import (
     read_head,
 )
 from paifang.modules.gateway.relay.body import Receive
-from paifang.modules.gateway.relay.call import Call, journal_full
+from paifang.modules.gateway.relay.call import Call
 from paifang.modules.gateway.relay.dialect import ENDPOINTS
-from paifang.modules.gateway.relay.errors import SERVER, Refusal, retry_after
+from paifang.modules.gateway.relay.errors import SERVER, Refusal, journal_full, retry_after
 from paifang.modules.gateway.relay.journal import Journal
 from paifang.modules.gateway.relay.listing import MODELS_PATH, list_models, one_model
 from paifang.modules.gateway.relay.local import LocalModels
-from paifang.modules.gateway.relay.record import Record, new_request_id
+from paifang.modules.gateway.relay.record import (
+    MAX_IP,
+    MAX_USER_AGENT,
+    Record,
+    new_request_id,
+)
 from paifang.modules.gateway.relay.reply import Send, send_json, send_refusal
 from paifang.modules.gateway.relay.routing import Router
 from paifang.modules.gateway.relay.settings import RelaySettings
@@ -257,8 +262,8 @@ def _record(
         token_name="" if token is None else token.name,
         person=caller.person,
         purpose=caller.purpose,
-        ip=_address(scope),
-        user_agent=head.user_agent,
+        ip=_address(scope)[:MAX_IP],
+        user_agent=head.user_agent[:MAX_USER_AGENT],
     )
 
 

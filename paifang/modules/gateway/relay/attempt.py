@@ -10,6 +10,7 @@ from paifang.modules.gateway.relay.dialect import (
     EVENT_STREAM,
     JSON,
     MAX_ERROR_BYTES,
+    OTHER_CODE,
     Endpoint,
     HeaderList,
     answer_as_stream,
@@ -131,6 +132,8 @@ class Attempt:
             try:
                 return await self._ask(channel)
             except Refusal as error:
+                if error.foreign and not up.counters.may_name(error.code):
+                    error.code = OTHER_CODE
                 refusal = error
             except UpstreamError as error:
                 refusal = refuse_failure(error, record.model)

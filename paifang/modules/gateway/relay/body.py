@@ -1,6 +1,7 @@
 """The request body: read under a cap, and only what routing needs is looked at."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,32 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 MAX_MODEL_LENGTH = 256
+
+MAX_DEPTH = 250
+"""Levels of nesting; JSON can be read deeper than it can be written again."""
+
+DECIDING = frozenset(
+    {
+        "model",
+        "stream",
+        "stream_options",
+        "n",
+        "best_of",
+        "max_tokens",
+        "max_completion_tokens",
+    }
+)
+"""The keys that decide what a call may do and what it costs. An upstream must read them as they
+are read here, though it may take the first of two equal keys, or ignore their case."""
+
+_DECIDING_OPTIONS = frozenset({"include_usage"})
+
+_KEY = re.compile(
+    rb'"(?:model|stream(?:_options)?|n|best_of|max_(?:completion_)?tokens|include_usage)"'
+)
+
+_ESCAPED_LETTER = re.compile(rb"\\u00[5-7]")
+"""A letter or an underscore, spelt so that a key cannot be found by its bytes."""
 
 
 async def read_body(receive: Receive, limit: int, stated: int | None) -> bytes:
@@ -71,11 +98,12 @@ class Request:
     def body_for(self, model: str) -> bytes:
         """The bytes for an upstream that calls the model ``model``.
 
-        The client's own bytes where nothing must change; else the object is written anew, with
-        the upstream's model name and, in a stream, with ``include_usage`` asked for.
+        The client's own bytes where nothing must change and nothing can be read in two ways;
+        else the object is written anew, with the upstream's model name and, in a stream, with
+        ``include_usage`` asked for.
         """
         ask = self.stream and not self.wants_usage
-        if not ask and model == self.model:
+        if not ask and model == self.model and self._unequivocal():
             return self.raw
         data = dict(self.data)
         data["model"] = model
@@ -83,10 +111,21 @@ class Request:
             data["stream_options"] = {**(data.get("stream_options") or {}), "include_usage": True}
         try:
             return orjson.dumps(data)
-        except orjson.JSONEncodeError:  # it writes 254 levels, though it reads 1,024
-            raise Refusal(
-                400, "invalid_json", "The request body is nested too deeply: over 250 levels."
-            ) from None
+        except orjson.JSONEncodeError:
+            raise _too_deep() from None
+
+    def _unequivocal(self) -> bool:
+        """Whether the bytes have each deciding key once, for certain; False when in doubt."""
+        raw, data = self.raw, self.data
+        try:
+            if orjson.dumps(data) == raw:  # compact, as most clients write; far less than a search
+                return True
+        except orjson.JSONEncodeError:
+            return False
+        if b"\\" in raw and _ESCAPED_LETTER.search(raw) is not None:
+            return False
+        # Every key is there at least once: so many are found only if none is there again.
+        return len(_KEY.findall(raw)) == len(DECIDING & data.keys()) + self.wants_usage
 
 
 def parse_request(raw: bytes, *, streams: bool) -> Request:
@@ -101,6 +140,9 @@ def parse_request(raw: bytes, *, streams: bool) -> Request:
         raise Refusal(400, "invalid_json", f"The request body is not JSON: {reason}.") from None
     if not isinstance(data, dict):
         raise Refusal(400, "invalid_json", "The request body must be a JSON object.")
+    _check_keys(data, DECIDING)
+    if "tools" in data:
+        _check_depth(data["tools"])
     model = data.get("model")
     if not isinstance(model, str) or not model:
         raise _invalid("model", "must be the name of a model: a string that is not empty")
@@ -114,8 +156,30 @@ def parse_request(raw: bytes, *, streams: bool) -> Request:
         options = data.get("stream_options")
         if options is not None and not isinstance(options, dict):
             raise _invalid("stream_options", "must be an object")
+        _check_keys(options or (), _DECIDING_OPTIONS)
         wants_usage = options is not None and options.get("include_usage") is True
     return Request(raw, data, model, bool(stream), wants_usage)
+
+
+def _check_keys(keys: Iterable[str], known: frozenset[str]) -> None:
+    """Refuse what an upstream that ignores the case of keys would take for one of ``known``."""
+    for key in keys:
+        if key not in known and key.casefold() in known:
+            raise _invalid(key[:64], f"must be spelt {key.casefold()!r}")
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what cannot be written again, to count it or to send it on."""
+    try:
+        orjson.dumps(value)  # it writes 254 levels, though it reads 1,024
+    except orjson.JSONEncodeError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> Refusal:
+    return Refusal(
+        400, "invalid_json", f"The request body is nested too deeply: over {MAX_DEPTH} levels."
+    )
 
 
 def _invalid(param: str, rule: str) -> Refusal:

@@ -8,6 +8,7 @@ room is withheld.
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from paifang.modules.gateway.relay.attempt import Attempt, JsonReply, StreamReply
@@ -19,11 +20,19 @@ from paifang.modules.gateway.relay.dialect import (
     refuse_failure,
     upstream_refusal,
 )
-from paifang.modules.gateway.relay.errors import SERVER, Blame, ClientGone, Refusal, retry_after
+from paifang.modules.gateway.relay.errors import (
+    Blame,
+    ClientGone,
+    Refusal,
+    body_too_slow,
+    cut_by_shutdown,
+    internal_error,
+    journal_full,
+)
 from paifang.modules.gateway.relay.journal import JournalFull
 from paifang.modules.gateway.relay.listing import model_not_found
 from paifang.modules.gateway.relay.meter import cost_of, estimate_answer, price_at
-from paifang.modules.gateway.relay.record import Outcome, Record, Usage
+from paifang.modules.gateway.relay.record import MAX_ERROR, MAX_MODEL, Outcome, Record, Usage
 from paifang.modules.gateway.relay.reply import Send, send_refusal
 from paifang.modules.gateway.relay.snapshot import Price, Snapshot
 from paifang.modules.gateway.relay.upstream import UpstreamError
@@ -113,17 +122,10 @@ class Call:
             await self._aborted()
         except Exception:
             log.exception("call %s failed by a fault of the relay", self.record.request_id)
-            await self._refuse(
-                Refusal(
-                    500,
-                    "internal_error",
-                    "The gateway failed by a fault of its own. Tell its administrator the "
-                    "request id in the header x-request-id.",
-                    kind=SERVER,
-                    blame="upstream",
-                )
-            )
+            await self._refuse(internal_error())
         finally:
+            if not self._recorded:  # a fault in what was to record the call
+                self._record_end("interrupted", "internal_error")
             self._quiet()
             if self._admitted is not None:
                 self._admitted.release(self._tokens())
@@ -166,7 +168,7 @@ class Call:
         )
         self.reading = False
         request = self._request = parse_request(raw, streams=self._endpoint.streams)
-        record.model = request.model
+        record.model = request.model[:MAX_MODEL]
         record.stream = request.stream
         channels = self._snapshot.channels.get(request.model)
         if not channels or not self._caller.may_use(request.model):
@@ -190,7 +192,9 @@ class Call:
             await self._stream(reply)
 
     async def _answer(self, request: Request, reply: JsonReply) -> None:
-        usage = reply.answer.usage or estimate_answer(request.data, reply.answer)
+        usage = reply.answer.usage or self._safely(
+            lambda: estimate_answer(request.data, reply.answer), None
+        )
         self._finish("completed", 200, usage)
         headers = reply.headers
         headers.append((b"content-length", b"%d" % len(reply.body)))
@@ -234,7 +238,7 @@ class Call:
             error = refusal.code
         elif reply.meter.error is not None:
             error = "upstream_error"
-        usage = reply.meter.result(self._prompt_tokens, complete=not error)
+        usage = self._metered(reply, complete=not error)
         self._finish("interrupted" if error else "completed", 200, usage, error)
         await self._send_last(out, reply.headers)
 
@@ -272,25 +276,9 @@ class Call:
         if self._abort == "client_gone":
             self._record_end("client_gone", "client_gone")
         elif self._abort == "body_timeout":
-            await self._refuse(
-                Refusal(
-                    408,
-                    "request_timeout",
-                    f"The request body did not arrive in {self._relay.settings.body_timeout:g} s.",
-                    headers=((b"connection", b"close"),),
-                )
-            )
+            await self._refuse(body_too_slow(self._relay.settings.body_timeout))
         else:
-            await self._refuse(
-                Refusal(
-                    503,
-                    "shutting_down",
-                    "The gateway was shut down before the answer was complete. Try again.",
-                    kind=SERVER,
-                    headers=(retry_after(1),),
-                    blame="relay",
-                )
-            )
+            await self._refuse(cut_by_shutdown())
 
     async def _start(self, headers: HeaderList) -> None:
         headers.append((b"x-request-id", self.record.request_id.encode("ascii")))
@@ -326,20 +314,38 @@ class Call:
         request = self._request
         if request is not None:
             if len(request.raw) > KEEP_REQUEST:
-                self._prompt = estimate_prompt(request.data)
+                self._prompt_tokens()
                 request.data = {}
             request.raw = b""
 
     def _prompt_tokens(self) -> int:
         if self._prompt is None:
-            self._prompt = 0 if self._request is None else estimate_prompt(self._request.data)
+            data = {} if self._request is None else self._request.data
+            self._prompt = self._safely(lambda: Usage(estimate_prompt(data)), None).input
         return self._prompt
 
     def _delivered(self) -> Usage | None:
         """What a call that broke off is billed: None before the first content."""
         if self._reply is None or not self._started:
             return None
-        return self._reply.meter.result(self._prompt_tokens, complete=False)
+        return self._metered(self._reply, complete=False)
+
+    def _metered(self, reply: StreamReply, *, complete: bool) -> Usage:
+        meter = reply.meter
+        return self._safely(
+            lambda: meter.result(self._prompt_tokens, complete=complete), meter.usage
+        )
+
+    def _safely(self, compute: Callable[[], Usage], told: Usage | None) -> Usage:
+        """What was computed, or, if that fails, the provider's last numbers or nothing at all.
+
+        There must be a record even where what it says is in doubt.
+        """
+        try:
+            return compute()
+        except Exception:
+            log.exception("the usage of call %s can't be estimated", self.record.request_id)
+            return told or Usage(estimated=True)
 
     def _tokens(self) -> int:
         record = self.record
@@ -351,6 +357,22 @@ class Call:
             + record.reasoning
         )
 
+    def _bill(self, usage: Usage) -> None:
+        record, price = self.record, self._price
+        self._first_byte()
+        record.input = usage.input
+        record.cached_input = usage.cached_input
+        record.cache_write = usage.cache_write
+        record.output = usage.output
+        record.reasoning = usage.reasoning
+        record.estimated = usage.estimated
+        try:
+            record.cost = None if price is None else cost_of(usage, price)
+        except Exception:
+            log.exception("the cost of call %s can't be computed", record.request_id)
+            record.cost = None
+        record.price_id = None if price is None else price.id
+
     def _finish(self, outcome: Outcome, status: int, usage: Usage | None, error: str = "") -> None:
         """Write the record, once. Raises :class:`Refusal` (503) when the journal takes no more."""
         if self._recorded:
@@ -360,40 +382,19 @@ class Call:
         record = self.record
         record.outcome = outcome
         record.status = status
-        record.error = error
+        record.error = error[:MAX_ERROR]
         record.cost = 0
         if usage is not None:
-            self._first_byte()
-            record.input = usage.input
-            record.cached_input = usage.cached_input
-            record.cache_write = usage.cache_write
-            record.output = usage.output
-            record.reasoning = usage.reasoning
-            record.estimated = usage.estimated
-            price = self._price
-            record.cost = None if price is None else cost_of(usage, price)
-            record.price_id = None if price is None else price.id
+            self._bill(usage)
         record.duration_ms = round(self.age() * 1000, 3)
-        known = record.model in self._snapshot.channels
         relay = self._relay
         try:
             relay.journal.append(record.to_bytes())
-        except JournalFull:
+        except Exception as fault:  # whatever it is: what is not recorded must not be answered
+            if not isinstance(fault, JournalFull):
+                log.exception("call %s can't be recorded", record.request_id)
             relay.journal_is_full()
             raise journal_full() from None
-        relay.counters.add(record, known=known)
+        relay.counters.add(record, known=record.model in self._snapshot.channels)
         if record.token_id is not None and record.cost:
             relay.admission.ledger.spend(record.token_id, record.cost)
-
-
-def journal_full() -> Refusal:
-    """The answer while calls cannot be recorded, and therefore must not be made."""
-    return Refusal(
-        503,
-        "journal_full",
-        "The gateway cannot record calls at the moment: its journal is full. Tell its "
-        "administrator to look at the disk and the database; try again later.",
-        kind=SERVER,
-        headers=(retry_after(5),),
-        blame="relay",
-    )

@@ -21,6 +21,9 @@ from paifang.modules.gateway.relay.upstream.errors import UpstreamError
 
 HeaderList = list[tuple[bytes, bytes]]
 
+OTHER_CODE = "other"
+"""Stands for an upstream's error code that is no plain word, or one too many."""
+
 MAX_ERROR_BYTES = 64 * 1024
 """An error answer is read up to here; a longer one is replaced by ours."""
 
@@ -30,6 +33,7 @@ limits of our account, and the connection's own headers do not."""
 
 EVENT_STREAM = b"text/event-stream"
 JSON = b"application/json"
+_WORD = re.compile(r"[a-z0-9_]{1,64}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -152,7 +156,8 @@ def refuse_answer(
     """What the client is told when an upstream's answer is an error.
 
     The upstream's own words pass with its status, except where they are about our account with
-    it: a client must not think that its own key or quota is at fault, nor read about ours.
+    it: a client must not think that its own key or quota is at fault, nor read about ours. A 429
+    is that too: it names the account, and its limits.
     """
     error = _error_in(body)
     code = _code(error)
@@ -177,19 +182,33 @@ def refuse_answer(
             f"The upstream of the model {model!r} answered with the status {status}, which is no "
             "answer. Is its base URL right?",
         )
-    again = status >= 500 or status in {408, 429}
     seconds = retry_seconds(headers, now)
+    wait = () if seconds is None else (retry_after(seconds),)
+    if status == 429:
+        when = f"in {wait[0][1].decode()} s" if wait else "in a moment"
+        return Refusal(
+            429,
+            "upstream_rate_limited",
+            f"The upstream of the model {model!r} limits this gateway's calls at the moment; no "
+            f"limit of yours is reached. Try again {when}.",
+            kind=RATE,
+            headers=wait,
+            blame="upstream",
+            retry=True,
+        )
+    again = status >= 500 or status == 408
     return Refusal(
         status,
-        code or ("upstream_rate_limited" if status == 429 else "upstream_error"),
+        code or "upstream_error",
         error
         if isinstance(error, str)
         else f"The upstream of the model {model!r} answered with the status {status}.",
-        kind=RATE if status == 429 else (SERVER if status >= 500 else UPSTREAM),
-        headers=() if seconds is None else (retry_after(seconds),),
+        kind=SERVER if status >= 500 else UPSTREAM,
+        headers=wait,
         blame="upstream" if again else "answer",
         retry=again,
         raw=body if isinstance(error, dict) else None,
+        foreign=bool(code),
     )
 
 
@@ -199,7 +218,11 @@ def refuse_error_object(error: Any, model: str, now: float) -> Refusal:
     if type(stated) is not int and isinstance(error, dict):
         stated = error.get("status")
     status = stated if type(stated) is int and 400 <= stated <= 599 else 502
-    return refuse_answer(status, (), orjson.dumps({"error": error}), model, now)
+    try:
+        body = orjson.dumps({"error": error})
+    except orjson.JSONEncodeError:  # nested deeper than can be written
+        body = b""
+    return refuse_answer(status, (), body, model, now)
 
 
 def _error_in(body: bytes) -> Any:
@@ -213,8 +236,12 @@ def _error_in(body: bytes) -> Any:
 
 
 def _code(error: Any) -> str:
-    code = error.get("code") or error.get("type") if isinstance(error, dict) else None
-    return str(code)[:64] if isinstance(code, str | int) else ""
+    """The upstream's code in lower case, so far as it is a plain word; empty without one."""
+    stated = error.get("code") or error.get("type") if isinstance(error, dict) else None
+    if not isinstance(stated, str | int):
+        return ""
+    code = str(stated)[:65].lower()
+    return code if _WORD.fullmatch(code) else OTHER_CODE
 
 
 def answer_as_stream(data: dict[str, Any], chunk: str, *, wants_usage: bool) -> bytes:

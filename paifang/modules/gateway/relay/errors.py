@@ -39,6 +39,7 @@ class Refusal(Exception):
         blame: Blame = "client",
         retry: bool = False,
         raw: bytes | None = None,
+        foreign: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -52,6 +53,8 @@ class Refusal(Exception):
         """Another upstream may do better."""
         self.raw = raw
         """An upstream's own error body, which goes to the client as it is."""
+        self.foreign = foreign
+        """The code is the upstream's own word: it may be any."""
 
     def body(self) -> bytes:
         """The error as JSON."""
@@ -62,6 +65,53 @@ class Refusal(Exception):
     def event(self) -> bytes:
         """The error as the last event of a stream that has already begun."""
         return b"data: " + error_body(self.message, self.kind, self.code, self.param) + b"\n\n"
+
+
+def journal_full() -> Refusal:
+    """The answer while calls cannot be recorded, and therefore must not be made."""
+    return Refusal(
+        503,
+        "journal_full",
+        "The gateway cannot record calls at the moment: its journal is full. Tell its "
+        "administrator to look at the disk and the database; try again later.",
+        kind=SERVER,
+        headers=(retry_after(5),),
+        blame="relay",
+    )
+
+
+def internal_error() -> Refusal:
+    """The answer to a fault of the relay's own."""
+    return Refusal(
+        500,
+        "internal_error",
+        "The gateway failed by a fault of its own. Tell its administrator the "
+        "request id in the header x-request-id.",
+        kind=SERVER,
+        blame="upstream",
+    )
+
+
+def body_too_slow(seconds: float) -> Refusal:
+    """The answer to a client that does not send its whole body in time."""
+    return Refusal(
+        408,
+        "request_timeout",
+        f"The request body did not arrive in {seconds:g} s.",
+        headers=((b"connection", b"close"),),
+    )
+
+
+def cut_by_shutdown() -> Refusal:
+    """The answer to a call that the end of the process interrupts."""
+    return Refusal(
+        503,
+        "shutting_down",
+        "The gateway was shut down before the answer was complete. Try again.",
+        kind=SERVER,
+        headers=(retry_after(1),),
+        blame="relay",
+    )
 
 
 class ClientGone(Exception):

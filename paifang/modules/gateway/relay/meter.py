@@ -1,9 +1,9 @@
 """What an answer consumed and what it costs."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from json import JSONDecodeError, JSONDecoder
+from json import JSONDecoder
 from typing import Any
 
 import orjson
@@ -19,8 +19,12 @@ MAX_COST = 2**63 - 1
 """What a database's integer holds; an upstream's absurd numbers must not break the record."""
 
 PARSE_WHOLE = 256 * 1024
-"""A larger answer (embeddings, mostly) is not parsed: only its usage is looked for."""
+"""A larger answer (embeddings, mostly) is not parsed when its usage is found without that."""
 
+MAX_PLACES = 4
+"""A large answer's usage is looked for at so many places from its end, and from its start."""
+
+_KEY = b'"usage"'
 _USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
 _DECODER = JSONDecoder()
 
@@ -34,7 +38,7 @@ class JsonAnswer:
     """What was found in an answer that is one JSON object."""
 
     data: dict[str, Any] | None
-    """The object; None when it was too large to be parsed."""
+    """The object; None when it was so large that only its usage was looked for."""
     usage: Usage | None
     error: Any = None
     """The value of its field ``error``, if there is one."""
@@ -43,7 +47,9 @@ class JsonAnswer:
 def read_answer(body: bytes) -> JsonAnswer:
     """Look into an answer. Raises :class:`MalformedAnswerError`."""
     if len(body) > PARSE_WHOLE:
-        return JsonAnswer(None, _find_usage(body))
+        usage = _find_usage(body)
+        if usage is not None:
+            return JsonAnswer(None, usage)
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -60,17 +66,35 @@ def _find_usage(body: bytes) -> Usage | None:
     """
     if not body.lstrip()[:1] == b"{" or body.rstrip()[-1:] != b"}":
         raise MalformedAnswerError("the answer is not a JSON object")
-    matches = list(_USAGE.finditer(body))
-    for match in reversed(matches):
+    for place in _places(body):
+        match = _USAGE.match(body, place)
+        if match is None:
+            continue
         try:
             text = body[match.end() : match.end() + 16384].decode("utf-8", "ignore")
             numbers, _ = _DECODER.raw_decode(text)
-        except (JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             continue
         usage = usage_from(numbers)
         if usage is not None:
             return usage
     return None
+
+
+def _places(body: bytes) -> Iterator[int]:
+    """Where the key may stand: the last few places, last first, then the first few."""
+    at = len(body)
+    for _ in range(MAX_PLACES):
+        at = body.rfind(_KEY, 0, at)
+        if at < 0:
+            return
+        yield at
+    at = -1
+    for _ in range(MAX_PLACES):
+        at = body.find(_KEY, at + 1)
+        if at < 0:
+            return
+        yield at
 
 
 def estimate_answer(request: dict[str, Any], answer: JsonAnswer) -> Usage:

@@ -16,6 +16,19 @@ first byte, by the upstream's fault or by our shutdown.
 """
 
 
+MAX_IP = 45
+"""Characters kept of a client's address: as long as any can be. A proxy may pass on what it is
+told, and the record must fit the journal and the logs whatever that is."""
+
+MAX_USER_AGENT = 200
+"""Characters kept of a client's name for itself."""
+
+MAX_MODEL = 128
+"""Characters kept of a model's name: none that exists is longer."""
+
+MAX_ERROR = 64
+"""Characters kept of an error code."""
+
 _RANDOM = ~((0xF << 76) | (0x3 << 62))
 _VERSION = (7 << 76) | (2 << 62)
 
@@ -109,9 +122,11 @@ class Record:
         if not isinstance(values, dict):
             raise ValueError("a journal record must be a JSON object")
         try:
-            if not values.keys() <= _FIELDS:
-                values = {k: v for k, v in values.items() if k in _FIELDS}
             return cls(**values)
+        except TypeError:
+            pass  # nearly always they fit: to look first would cost each record more
+        try:
+            return cls(**{k: v for k, v in values.items() if k in _FIELDS})
         except TypeError as error:
             raise ValueError(f"a journal record lacks fields: {error}") from error
 

@@ -11,6 +11,9 @@ SECONDS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
 
 Key = TypeVar("Key")
 
+MAX_FOREIGN_CODES = 64
+"""Distinct error codes of upstreams that are told apart; they must not make series either."""
+
 UNKNOWN_MODEL = ""
 """Stands for whatever name was asked for that no channel has: callers must not make series."""
 
@@ -50,6 +53,16 @@ class Counters:
     """Upstreams that failed, by channel name and error code."""
     journal_full: int = 0
     """Calls whose record found no room; their answers were withheld."""
+
+    foreign_codes: set[str] = field(default_factory=set)
+    """Upstreams' own error codes seen so far."""
+
+    def may_name(self, code: str) -> bool:
+        """Whether an upstream's own error code may stand in records and counters."""
+        codes = self.foreign_codes
+        if code not in codes and len(codes) < MAX_FOREIGN_CODES:
+            codes.add(code)
+        return code in codes
 
     def add(self, record: Record, *, known: bool) -> None:
         """Count a finished call; ``known`` says whether its model exists."""

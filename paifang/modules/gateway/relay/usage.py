@@ -12,6 +12,8 @@ marked, and they are rough: within a third for prose.
 import re
 from typing import Any
 
+import orjson
+
 from paifang.modules.gateway.relay.record import Usage
 
 CHARACTERS_PER_TOKEN = 4
@@ -107,7 +109,7 @@ def estimate_prompt(data: dict[str, Any]) -> int:
         extra += _add_content(count, data.get(name))
     tools = data.get("tools")
     if isinstance(tools, list):
-        count.sparse += len(str(tools))
+        count.add(orjson.dumps(tools).decode("utf-8"))
     return count.tokens + extra
 
 

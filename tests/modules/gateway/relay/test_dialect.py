@@ -114,6 +114,46 @@ def test_an_error_that_is_only_a_text_keeps_its_words():
     assert json.loads(refusal.body())["error"]["message"] == "model not found, pull it first"
 
 
+@pytest.mark.parametrize("headers", [(), [(b"retry-after", b"7")]])
+def test_a_rate_limit_of_our_account_is_told_in_our_words(headers):
+    error = {"message": "Rate limit reached in organization org-secret", "code": "tokens"}
+    body = json.dumps({"error": error}).encode()
+    refusal = refuse_answer(429, headers, body, "m", NOW)
+    assert (refusal.status, refusal.code, refusal.retry) == (429, "upstream_rate_limited", True)
+    assert b"org-secret" not in refusal.body() + refusal.event()
+    told = json.loads(refusal.body())["error"]
+    assert (told["code"], told["type"]) == ("upstream_rate_limited", "rate_limit_error")
+    assert refusal.headers == tuple(headers)
+    assert ("Try again in 7 s." in told["message"]) == bool(headers)
+
+
+@pytest.mark.parametrize(
+    ("stated", "code"),
+    [
+        ("context_length_exceeded", "context_length_exceeded"),
+        ("InvalidParameter", "invalidparameter"),
+        (1301, "1301"),
+        ("a" * 64, "a" * 64),
+        ("a" * 65, "other"),
+        ("a b", "other"),
+        ('x"} 1\n', "other"),
+        ("\u4f60", "other"),
+    ],
+)
+def test_only_plain_words_are_error_codes(stated, code):
+    body = json.dumps({"error": {"message": "no", "code": stated}}).encode()
+    refusal = refuse_answer(400, (), body, "m", NOW)
+    assert (refusal.code, refusal.foreign) == (code, True)
+    assert refusal.body() == body
+
+
+def test_an_error_that_is_nested_too_deeply_is_an_error_still():
+    error: list = []
+    for _ in range(600):
+        error = [error]
+    assert refuse_error_object({"message": error}, "m", NOW).status == 502
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

@@ -1,6 +1,7 @@
 """Usage, estimates, prices, and reading streams."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -184,6 +185,43 @@ def test_usage_is_found_in_a_large_answer_without_parsing_it():
         assert answer.usage == Usage(12)
     with pytest.raises(MalformedAnswerError):
         read_answer(raw[:-1])
+
+
+def test_a_large_answer_without_usage_is_parsed_and_estimated():
+    text = "b" * (PARSE_WHOLE + 4)
+    body = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": None}
+    answer = read_answer(json.dumps(body).encode())
+    assert answer.usage is None
+    assert estimate_answer({"prompt": "a" * 40}, answer).output == len(text) // 4
+    with pytest.raises(MalformedAnswerError):
+        read_answer(json.dumps(body).encode()[:-2] + b"}")
+
+
+def test_an_error_in_a_large_answer_is_found():
+    body = {"error": {"message": "b" * PARSE_WHOLE}}
+    assert read_answer(json.dumps(body).encode()).error == body["error"]
+
+
+def test_usage_is_looked_for_in_few_places():
+    unit = b'"usage":{'
+    hostile = b'{"x":' + unit * (8 * 1024 * 1024 // len(unit)) + b"}"
+    began = time.process_time()
+    with pytest.raises(MalformedAnswerError):
+        read_answer(hostile)
+    assert time.process_time() - began < 1  # it took half a minute
+
+
+def test_an_absurdly_long_number_is_no_usage():
+    vectors = [0.5] * 100_000
+    usage = {"prompt_tokens": 7}
+    raw = json.dumps({"usage": usage, "data": vectors}).encode()[:-1]
+    raw += b', "usage": {"prompt_tokens": ' + b"9" * 6000 + b"}}"
+    assert read_answer(raw).usage == Usage(7)
+
+
+def test_tools_count_into_a_prompt_by_their_text():
+    tools = [{"type": "function", "function": {"name": "f" * 400, "description": "你好"}}]
+    assert 100 < estimate_prompt({"tools": tools}) < 130
 
 
 def test_the_price_of_the_moment_holds():

@@ -84,7 +84,8 @@ async def test_a_client_that_does_not_read_holds_the_upstream_back_and_may_leave
 ):
     upstream.behaviours["chat"] = Behaviour(pieces=100_000, word="x" * 2000)
     async with client.stream("POST", PATH, json=STREAM) as answer:
-        await anext(answer.aiter_raw())
+        raw = answer.aiter_raw()  # kept: httpx closes the answer with its iterator
+        await anext(raw)
         seen = upstream.requests[0]
         before = -1
         async with asyncio.timeout(20):

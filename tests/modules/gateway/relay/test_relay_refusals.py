@@ -19,6 +19,8 @@ from doubles.relay_server import (
     token,
 )
 from paifang.modules.gateway.relay import credential
+from paifang.modules.gateway.relay.admission import most_output
+from paifang.modules.gateway.relay.body import Request
 from paifang.modules.gateway.relay.settings import RelaySettings
 from paifang.modules.gateway.relay.snapshot import Group, Limits
 
@@ -100,6 +102,18 @@ async def test_internal_credentials_expire_and_need_a_group(relay, client):
         bearer = credential.make(INTERNAL_KEY, group, "p", "chat", when)
         headers = {"authorization": f"Bearer {bearer}"}
         error(await client.post(PATH, json=CHAT, headers=headers), 401, "invalid_api_key")
+
+
+async def test_a_model_cannot_be_called_under_the_name_of_another(server, client, upstream):
+    made = {name: (channel(upstream.url),) for name in ("cheap", "dear")}
+    server.relay.use(snapshot(made, (KEY, token(models=frozenset({"cheap"})))))
+    twice = b'{"model":"dear","messages":[],"model":"cheap"}'
+    assert (await client.post(PATH, content=twice)).status_code == 200
+    assert upstream.requests[0].body.count(b'"model"') == 1
+    assert upstream.requests[0].data["model"] == "cheap"
+    other = b'{"model":"cheap","messages":[],"Model":"dear"}'
+    assert "'model'" in error(await client.post(PATH, content=other), 400, "invalid_value")
+    assert len(upstream.requests) == 1
 
 
 async def test_a_key_may_be_bound_to_networks(server, client, upstream):
@@ -337,6 +351,41 @@ async def test_many_calls_at_once_cannot_all_pass_on_the_same_last_cent(server, 
     assert refused.headers["retry-after"] == "2"  # what is held may come free
     await server.record(10)
     assert server.relay.admission.ledger._held == {}
+
+
+async def test_a_quota_holds_for_calls_that_do_not_say_how_much_they_write(
+    server, client, upstream
+):
+    upstream.behaviours["chat"] = Behaviour(delay=0.3, pieces=400)
+    server.relay.use(snapshot({"chat": (channel(upstream.url),)}, (KEY, token(quota=20_000))))
+    answers = await asyncio.gather(*(client.post(PATH, json=CHAT) for _ in range(50)))
+    assert sorted(answer.status_code for answer in answers) == [200, *[429] * 49]
+    await server.record(50)
+    ledger = server.relay.admission.ledger
+    assert ledger._held == {}
+    assert ledger.spent("t1") == max(record.cost for record in server.records)
+
+
+@pytest.mark.parametrize(
+    ("fields", "output"),
+    [
+        ({}, 4096),
+        ({"n": 3}, 3 * 4096),
+        ({"max_tokens": 5}, 5),
+        ({"max_completion_tokens": 5}, 5),
+        ({"max_tokens": 500, "max_completion_tokens": 1}, 500),
+        ({"max_tokens": 1, "max_completion_tokens": 500, "n": 2}, 1000),
+        ({"max_tokens": -5}, 4096),
+        ({"max_tokens": "many", "n": "many"}, 4096),
+        ({"max_tokens": 2, "n": True}, 2),
+        ({"max_tokens": 2, "best_of": 4, "n": 1}, 8),
+        ({"prompt": ["a", "b"], "max_tokens": 2}, 4),
+        ({"prompt": [1, 2, 3], "max_tokens": 2}, 2),
+        ({"max_tokens": 10**12}, 10_000_000),
+    ],
+)
+async def test_calls_hold_the_most_they_may_write(fields, output):
+    assert most_output(Request(b"", {"model": "chat", **fields}, "chat", False, False)) == output
 
 
 async def test_tokens_that_are_gone_are_forgotten(relay, client, upstream):

@@ -1,0 +1,65 @@
+"""The OpenAPI document tells the truth about errors: every one of them is a problem (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemField(BaseModel):
+    """A value that is not valid."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """What every error answers, as ``application/problem+json`` (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stable machine code; docs/reference/errors.md lists them.")
+    detail: str = Field(description="What is wrong here and what to do about it.")
+    request_id: str = Field(description="The same as the `x-request-id` header.")
+    errors: list[ProblemField] | None = Field(None, description="For 422: each wrong value.")
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": HTTPStatus(status).phrase}
+    for status in (401, 403, 404, 409, 413, 422, 503)
+}
+"""For ``include_router(..., responses=PROBLEMS)``."""
+
+
+def truthful_openapi(api: FastAPI) -> None:
+    """Have the document name our media type, and not the framework's own shape of a 422."""
+    generate = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            document = generate()
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    _correct(operation["responses"])
+            schemas = document.get("components", {}).get("schemas", {})
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            api.openapi_schema = document
+        return api.openapi_schema
+
+    api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _correct(responses: dict[str, Any]) -> None:
+    for status, response in list(responses.items()):
+        content = response.get("content", {})
+        shape = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        if shape.endswith("/HTTPValidationError"):
+            # A route that imitates another service's API has that service's errors.
+            del responses[status]
+        elif shape.endswith("/Problem"):
+            content[MEDIA_TYPE] = content.pop("application/json")

@@ -1,0 +1,174 @@
+"""How a request reaches the application: a head within limits, and an address to believe.
+
+Uvicorn bounds neither the size of a head nor the time it takes, and believes anything that a
+trusted proxy passes on as an address.
+"""
+
+import asyncio
+import ipaddress
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEAD_SECONDS = 15.0
+"""Time for a whole request head, from the connection or from the head's first byte."""
+MAX_HEAD_BYTES = 64 * 1024
+"""Size of a request head; also of trailers and of whatever else is not a body."""
+
+_TOO_LARGE = f"The request head is over {MAX_HEAD_BYTES} bytes.".encode()
+
+
+# Called for every request: "super()" would look them up anew each time.
+_data_received = HttpToolsProtocol.data_received
+_on_headers_complete = HttpToolsProtocol.on_headers_complete
+_on_body = HttpToolsProtocol.on_body
+
+
+class _HeadTooLargeError(Exception):
+    """Stops the parser."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Uvicorn's HTTP/1.1 with bounds on what comes before the application is called.
+
+    A connection that waits for a head is closed in time, whatever dribbles in; one that is idle
+    between two requests is uvicorn's keep-alive timer's. A head that is too large is answered
+    with 431. What a usual request costs here is two additions and three comparisons: a timer is
+    set once per connection and then only when a head does not come in one piece.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._size = 0
+        """Bytes since a head was complete or a piece of a body came."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._close_in(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer, which would keep all of this alive."""
+        self._cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and see whether that came to anything."""
+        self._size += len(data)
+        _data_received(self, data)
+        if self._size > MAX_HEAD_BYTES:
+            self._refuse()
+            return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            return
+        if self._deadline is None and not self.transport.is_closing():
+            # Uvicorn has stopped its timer for this data, which completed no head: it is part of
+            # one, or the rest of a body whose request is answered already, or stray line ends.
+            part_of_head = self.scope is None or "method" not in self.scope
+            self._close_in(HEAD_SECONDS if part_of_head else self.timeout_keep_alive)
+
+    def on_headers_complete(self) -> None:
+        """Let the request in."""
+        # The size may count the body's begin as well; only then is the head itself measured.
+        if self._size > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
+            raise _HeadTooLargeError
+        self._size = 0
+        if self._deadline is not None:
+            self._cancel()
+        _on_headers_complete(self)
+
+    def on_body(self, body: bytes) -> None:
+        """A body is the application's to bound."""
+        self._size = 0
+        _on_body(self, body)
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn does when the parser stops, for whichever reason."""
+        if self._size > MAX_HEAD_BYTES:
+            self._refuse()
+        else:
+            super().send_400_response(msg)
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _refuse(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            lines = [STATUS_LINE[431]]
+            for name, value in self.server_state.default_headers:
+                lines += [name, b": ", value, b"\r\n"]
+            lines += [
+                b"content-type: text/plain; charset=utf-8\r\n",
+                b"content-length: %d\r\n" % len(_TOO_LARGE),
+                b"connection: close\r\n\r\n",
+                _TOO_LARGE,
+            ]
+            self.transport.write(b"".join(lines))
+        self.transport.close()
+
+    def _close_in(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _cancel(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+_MAX_ADDRESS = 45
+"""Characters of the longest IPv6 address: one that ends in an IPv4 address."""
+
+
+class ForwardedHeaders:
+    """Takes the client's address and the scheme from a trusted proxy's ``X-Forwarded-*``.
+
+    What is there and is no IP address is not believed: the address is then the peer's own. Calls
+    without these headers pass at the price of looking for them.
+
+    Args:
+        app: The ASGI application.
+        trusted: Addresses and networks, comma-separated; ``*`` is everybody.
+    """
+
+    def __init__(self, app: ASGIApp, trusted: str) -> None:
+        self._app = app
+        self._believe: Any = ProxyHeadersMiddleware(_nothing, trusted)
+
+    # Not "async def": the usual call needs no coroutine around the application's.
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        """Pass the call on."""
+        if scope["type"] == "http":
+            for name, _value in scope["headers"]:
+                if name in _FORWARDED:
+                    return self._forwarded(scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _forwarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        peer = scope["client"]
+        await self._believe(scope, receive, send)
+        told = scope["client"]
+        if told is not peer and not _is_address(told[0]):
+            scope["client"] = peer
+        await self._app(scope, receive, send)
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """Uvicorn's middleware wants an application; it is its change of the scope that we want."""
+
+
+def _is_address(text: str) -> bool:
+    # A zone ("%eth0") may hold any text at all.
+    if len(text) > _MAX_ADDRESS or "%" in text:
+        return False
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
