@@ -32,7 +32,7 @@ async def look(runtime: Runtime) -> list[Finding]:
     if not channels:
         findings.append(
             Finding(
-                "of",
+                "off",
                 "channels",
                 "there is none, so no model answers",
                 f"{command} gateway channels add --help",
@@ -50,7 +50,7 @@ async def look(runtime: Runtime) -> list[Finding]:
     if not tokens:
         findings.append(
             Finding(
-                "of",
+                "off",
                 "tokens",
                 "there is none, so nobody can call",
                 f"{command} gateway tokens create --group default --name mine",
@@ -75,7 +75,7 @@ def _rejected(runtime: Runtime) -> list[Finding]:
 
 def _local(found: files.LocalFiles) -> list[Finding]:
     findings = [
-        Finding("of", "local models", reason, "until then, channels of other providers work")
+        Finding("off", "local models", reason, "until then, channels of other providers work")
         for reason in found.missing
     ]
     for model in found.models:
@@ -94,7 +94,7 @@ def _channel(runtime: Runtime, channel: Channel, found: files.LocalFiles, comman
         except SecretsError as error:
             return Finding("warning", name, str(error), "give it its credential again")
     if channel.status != "enabled":
-        return Finding("of", name, "disabled")
+        return Finding("off", name, "disabled")
     model = channel.base_url.removeprefix("local:")
     if channel.provider == "local" and found.get(model) is None:
         return Finding(
