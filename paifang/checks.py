@@ -9,8 +9,13 @@ from starlette.routing import BaseRoute
 from paifang import migrate
 from paifang.app import routers
 from paifang.core.auth import declared_access
+from paifang.core.cache import open_cache
+from paifang.core.db import UnsupportedDatabaseError
+from paifang.core.jobs.store import store_url
+from paifang.core.mail import open_backend
 from paifang.core.module import Finding, Module
 from paifang.core.runtime import Runtime
+from paifang.core.settings import SettingsError
 
 
 def check_routes(modules: Iterable[Module]) -> list[Finding]:
@@ -114,9 +119,28 @@ async def check_database(runtime: Runtime) -> list[Finding]:
     return [_error("database", f"schema {at or 'none'}, this version needs {newest}", advice)]
 
 
+async def check_settings(runtime: Runtime) -> list[Finding]:
+    """Settings that name something are read now, not when somebody needs it."""
+    findings: list[Finding] = []
+    try:
+        store_url(runtime.settings)
+    except UnsupportedDatabaseError as error:
+        findings.append(_error("jobs", str(error), "correct it, or leave it out"))
+    try:
+        await open_cache(runtime.settings.redis).close()
+    except SettingsError as error:
+        findings.append(_error("redis", str(error), "correct it, or leave it out"))
+    try:
+        open_backend(runtime.settings.mail)
+    except SettingsError as error:
+        findings.append(_error("mail", str(error), "correct it, or leave it out"))
+    return findings
+
+
 async def check(runtime: Runtime) -> list[Finding]:
     """Everything ``paifang check`` asserts."""
     findings = check_routes(runtime.modules) + check_manifests(runtime.modules)
+    findings += await check_settings(runtime)
     findings += await check_database(runtime)
     if any(f.level == "error" for f in findings):
         return findings  # the modules' own checks ask a database that is right

@@ -7,10 +7,8 @@ import stat
 from paifang import __version__, checks
 from paifang.core.cache import open_cache
 from paifang.core.jobs import findings as jobs_findings
-from paifang.core.mail import open_backend
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
-from paifang.core.settings import SettingsError
 
 ENOUGH_DISK = 1_000_000_000
 
@@ -19,11 +17,15 @@ async def diagnose(runtime: Runtime) -> list[Finding]:
     """Look at everything; nothing is changed."""
     findings = [Finding("ok", "paifang", f"version {__version__}, {runtime.settings.env}")]
     findings += _home(runtime)
+    wrong = await checks.check_settings(runtime)
+    findings += wrong
     findings += await checks.check_database(runtime)
     if all(f.level != "error" for f in findings):
         findings += await jobs_findings(runtime.settings, runtime.db)
-    findings += await _redis(runtime)
-    findings += _mail(runtime)
+    if all(f.subject != "redis" for f in wrong):
+        findings += await _redis(runtime)
+    if all(f.subject != "mail" for f in wrong):
+        findings += _mail(runtime)
     findings += _logs(runtime)
     for module in runtime.modules:
         for ask in module.checks:
@@ -84,10 +86,6 @@ async def _redis(runtime: Runtime) -> list[Finding]:
 
 
 def _mail(runtime: Runtime) -> list[Finding]:
-    try:
-        open_backend(runtime.settings.mail)
-    except SettingsError as error:
-        return [Finding("error", "mail", str(error), "mails wait until it is right")]
     if runtime.settings.mail.smtp_url.get_secret_value():
         return [Finding("ok", "mail", f"by SMTP, from {runtime.settings.mail.sender}")]
     return [

@@ -45,10 +45,6 @@ class _Server(uvicorn.Server):
             # The application did not start and has logged why; end like any other server.
             self.should_exit = True
             return
-        # What is there now stays: modules, routes, the first snapshot. Frozen, the garbage
-        # collector does not walk through it again and again while calls wait.
-        gc.collect()
-        gc.freeze()
         if self.started and self._on_started is not None:
             self._on_started()
 
@@ -151,9 +147,18 @@ async def _drain(runtime: Runtime, server: uvicorn.Server) -> None:
 def run(
     runtime: Runtime, sock: socket.socket, *, started: Callable[[], None] | None = None
 ) -> bool:
-    """:func:`serve` on a fresh uvloop."""
+    """:func:`serve` on a fresh uvloop, in a process that does nothing else."""
+
+    def settled() -> None:
+        # What is there now stays: modules, routes, the first snapshot. Frozen, the garbage
+        # collector does not walk through it again and again while calls wait.
+        gc.collect()
+        gc.freeze()
+        if started is not None:
+            started()
+
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(serve(runtime, sock, started=started))
+        return runner.run(serve(runtime, sock, started=settled))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -139,3 +139,60 @@ async def test_backup_and_restore_by_command(installation: Installation, tmp_pat
     assert status == 0, output
     _, listed = await other.command("gateway", "groups", "list", "--json")
     assert [group["id"] for group in json.loads(listed)] == ["team"]
+
+
+async def test_the_doctor_finds_a_channel_to_a_model_that_is_not_there(
+    installation: Installation,
+) -> None:
+    add = ("gateway", "channels", "add", "--name", "ghost", "--provider", "local")
+    status, output = await installation.command(
+        *add, "--base-url", "local:nowhere", "--model", "nowhere"
+    )
+    assert status == 0, output
+    _, output = await installation.command("doctor", "--json")
+    (finding,) = [f for f in json.loads(output) if f["subject"] == "channel ghost"]
+    assert finding["level"] == "warning"
+    assert "no local model nowhere" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("gateway", "groups", "list", "--page", "99999999999999999999"), "--page"),
+        (("gateway", "tokens", "list", "--page", "0"), "--page"),
+        (("openapi", "--output", "/nonexistent/x.json"), "/nonexistent/x.json"),
+        (("backup", "/nonexistent/b.tar.gz"), "/nonexistent/b.tar.gz"),
+        (("gateway", "tokens", "create", "--group", "g", "--name", ""), "printable"),
+        (("gateway", "tokens", "revoke", "not-an-id"), "not-an-id"),
+        (("gateway", "channels", "test", "nobody"), "no channel named nobody"),
+    ],
+)
+async def test_what_cannot_be_done_is_told_without_a_traceback(
+    installation: Installation, arguments: tuple[str, ...], words: str
+) -> None:
+    status, output = await installation.command(*arguments)
+    assert status != 0
+    assert words in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PAIFANG_REDIS_URL", "foo"),
+        ("PAIFANG_JOBS_DB_URL", "mysql://x/y"),
+        ("PAIFANG_LOG_DIR", "/proc/nowhere"),
+        ("PAIFANG_METRICS_KEY", "with a space"),
+        ("PAIFANG_TRUSTED_PROXIES", "abc"),
+        ("PAIFANG_PUBLIC_URL", "abc"),
+        ("PAIFANG_DRAIN_SECONDS", "inf"),
+    ],
+)
+async def test_a_setting_that_cannot_be_right_ends_the_start_in_words(
+    installation: Installation, variable: str, value: str
+) -> None:
+    installation.variables[variable] = value
+    status, output = await installation.command("up", "--port", "0")
+    assert status != 0
+    assert variable in output
+    assert "Traceback" not in output
