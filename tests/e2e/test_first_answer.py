@@ -108,8 +108,9 @@ async def test_what_goes_wrong_is_raised_as_the_package_knows_it(started: Starte
         await client.with_options(timeout=0.3).chat.completions.create(
             model=MODEL, messages=_ask("Tell a long story."), max_tokens=2000
         )
-    gone = (await _logs(up, 1))[0]
+    gone, *refused = await _logs(up, 3)
     assert gone["outcome"] == "client_gone"
+    assert [log["outcome"] for log in refused] == ["refused", "refused"]
 
 
 async def test_a_stream_that_is_left_stops_the_model_and_is_billed_for_what_came(

@@ -227,9 +227,9 @@ async def test_the_state_of_the_gateway_is_told_in_words(visitor: Visitor) -> No
         status = page.locator(".status")
         await expect(status).to_contain_text("The gateway is ready")
         try:
-            runtime.ready["database"] = away
+            runtime.ready["disk"] = away
             await page.reload()
-            await expect(status).to_contain_text("not ready. database: the disk is full")
+            await expect(status).to_contain_text("not ready. disk: the disk is full")
             runtime.draining = True
             await page.reload()
             await expect(status).to_contain_text("The gateway is draining")
@@ -237,7 +237,7 @@ async def test_the_state_of_the_gateway_is_told_in_words(visitor: Visitor) -> No
             await expect(status).to_contain_text("閘道正在收尾")
         finally:
             runtime.draining = False
-            runtime.ready.pop("database", None)
+            runtime.ready.pop("disk", None)
         # It is asked again by itself.
         await expect(status).to_contain_text("閘道已就緒", timeout=15_000)
 

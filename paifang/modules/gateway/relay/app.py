@@ -138,6 +138,7 @@ class Relay:
             call.abort("shutdown")
         if not await self.wait_idle(seconds):
             log.error("%d calls did not end within %g s", len(self._calls), seconds)
+        await self.upstreams.local_pool.close()
 
     def journal_is_full(self) -> None:
         """A record found no room: make no calls for a while."""

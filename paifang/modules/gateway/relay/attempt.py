@@ -71,6 +71,9 @@ class Upstreams:
         counters: Counters,
     ) -> None:
         self.pool = pool
+        # The engine of local models may close a connection just after an answer, when the next
+        # call is already on it. A new one costs a tenth of a millisecond on the loopback.
+        self.local_pool = Pool(max_idle_per_host=0)
         self.router = router
         self.local = local
         self.settings = settings
@@ -189,13 +192,14 @@ class Attempt:
         model = channel.model_mapping.get(request.model, request.model)
         record.upstream_model = model
         body = request.body_for(model)
-        base_url, credential = channel.base_url, channel.credential
+        base_url, credential, pool = channel.base_url, channel.credential, up.pool
         if channel.provider == PROVIDER:
             base_url, credential = await self._start(channel)
+            pool = up.local_pool
         try:
             target = up.target(base_url)
             headers = up.headers(channel, credential, record.request_id, stream=request.stream)
-            response = await up.pool.request(
+            response = await pool.request(
                 target, b"POST", self._endpoint.upstream_path, headers, body, channel.timeouts
             )
         except ValueError as error:

@@ -280,6 +280,18 @@ async def test_a_local_model_is_acquired_and_released(tmp_path, upstream):
             assert "/secret" not in answer.text
 
 
+async def test_each_call_of_a_local_model_has_a_connection_of_its_own(tmp_path, upstream):
+    # Its engine may close a connection just after an answer, when the next call is on it.
+    async with relay_server(tmp_path / "j", local=Runner(upstream.url)) as server:
+        made = channel("local:tiny", provider="local", credential="")
+        server.relay.use(snapshot({"chat": (made,)}))
+        headers = {"authorization": "Bearer pf_live_KeyOfTheTests0123456789_abcdef"}
+        async with httpx.AsyncClient(base_url=server.url, headers=headers) as client:
+            for _ in range(3):
+                assert (await client.post(PATH, json=CHAT)).status_code == 200
+        assert upstream.connections == 3
+
+
 async def test_without_a_runner_local_models_are_unavailable(server, client):
     server.relay.use(snapshot({"chat": (channel("local:tiny", provider="local"),)}))
     answer = await client.post(PATH, json=CHAT)
