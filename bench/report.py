@@ -133,9 +133,10 @@ def _machine(rounds: int) -> list[str]:
     )
     packages = ", ".join(f"{p} {version(p)}" for p in ("uvicorn", "uvloop", "httptools", "orjson"))
     load = os.getloadavg()[0]
+    kernel = platform.release().partition("-")[0]
     return [
         f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}",
-        f"- {os.cpu_count()} x {_cpu()}, {platform.system()} {platform.release()}",
+        f"- {os.cpu_count()} x {_cpu()}, {platform.system()} {kernel}",
         f"- {platform.python_implementation()} {platform.python_version()}, {packages}",
         f"- {pinned}; {rounds} rounds, contestants interleaved; load average at the end {load:.1f}",
     ]
