@@ -8,8 +8,13 @@ from pathlib import Path
 import click
 
 from paifang import backup as backups
-from paifang import checks
-from paifang.cli.opening import load_settings, option_home, plain_errors, runtime_from
+from paifang.cli.opening import (
+    load_settings,
+    need_database,
+    option_home,
+    plain_errors,
+    runtime_from,
+)
 from paifang.core.runtime import Runtime
 
 
@@ -38,11 +43,7 @@ def backup(ctx: click.Context, file: Path | None) -> None:
     target = file or Path(f"paifang-{moment}.tar.gz")
 
     async def work(runtime: Runtime) -> None:
-        for finding in await checks.check_database(runtime):
-            if finding.level == "error":
-                raise click.ClickException(
-                    f"{finding.subject}: {finding.message}\n{finding.advice}"
-                )
+        await need_database(runtime)
         await backups.backup(runtime, target, say=click.echo)
 
     _run(ctx, work)

@@ -64,15 +64,21 @@ def opener(overrides: Mapping[str, str | None]) -> Opener:
 
     async def open_() -> Runtime:
         runtime = runtime_from(load_settings(overrides))
-        for finding in await checks.check_database(runtime):
-            if finding.level == "error":
-                await runtime.db.close()
-                raise click.ClickException(
-                    f"{finding.subject}: {finding.message}\n{finding.advice}"
-                )
+        try:
+            await need_database(runtime)
+        except click.ClickException:
+            await runtime.db.close()
+            raise
         return runtime
 
     return Opener(open_)
+
+
+async def need_database(runtime: Runtime) -> None:
+    """End the command when the database is away or not at this version's schema."""
+    for finding in await checks.check_database(runtime):
+        if finding.level == "error":
+            raise click.ClickException(f"{finding.subject}: {finding.message}\n{finding.advice}")
 
 
 def option_home(ctx: click.Context) -> str | None:
