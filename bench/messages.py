@@ -1,6 +1,7 @@
 """What every contestant is asked and must answer: the same bytes for all of them."""
 
 import json
+import re
 
 MODEL = "bench-model"
 EVENTS = 50
@@ -32,6 +33,10 @@ STREAM_REQUEST = _request(stream=True)
 PAUSE = 0.3
 """Seconds between the first event of the paused stream and its second."""
 PAUSED_REQUEST = _request(stream=True, user="bench-pause")
+PACE = 0.01
+"""Seconds between two events of a paced stream."""
+PACED_REQUEST = _request(stream=True, user="bench-paced")
+ENDLESS_REQUEST = _request(stream=True, user="bench-endless")
 
 USAGE = {"prompt_tokens": 71, "completion_tokens": 50, "total_tokens": 121}
 
@@ -72,13 +77,30 @@ def _event(choices: list[dict[str, object]], **more: object) -> bytes:
     return b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
 
 
-STREAM_EVENTS = [
-    *(
-        _event([{"index": 0, "delta": {"content": f" word{n:02d}"}, "finish_reason": None}])
-        for n in range(EVENTS)
-    ),
-    _event([{"index": 0, "delta": {}, "finish_reason": "stop"}]),
-]
+def _words(text: str) -> bytes:
+    return _event([{"index": 0, "delta": {"content": text}, "finish_reason": None}])
+
+
+_STOP = _event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+
+STREAM_EVENTS = [*(_words(f" word{n:02d}") for n in range(EVENTS)), _STOP]
 USAGE_EVENT = _event([], usage=USAGE)
 """Only for those who ask for it, as OpenAI does."""
 DONE_EVENT = b"data: [DONE]\n\n"
+
+_NEVER = b"0" * 15
+PACED_EVENT = _words(f" at{_NEVER.decode()}")
+"""Of a paced stream; :func:`stamped` says when it is sent."""
+PACED_EVENTS = [*[PACED_EVENT] * EVENTS, _STOP]
+STAMP = re.compile(rb" at([0-9]{15})")
+"""The moment in an event of a paced stream: microseconds of this machine's steady clock."""
+
+
+def stamped(event: bytes, microseconds: int) -> bytes:
+    """A paced event, or a piece of the wire with one in it, sent at this moment."""
+    return event.replace(_NEVER, b"%015d" % microseconds, 1)
+
+
+def unstamped(stream: bytes) -> bytes:
+    """The same with every moment taken out, for a comparison."""
+    return STAMP.sub(b" at" + _NEVER, stream)

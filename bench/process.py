@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 
 HERE = Path(__file__).parent
+PEERS = HERE.parent / "build" / "peers"
+"""Where ``make peers`` installs them."""
 CPUS: list[int] = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 PROXY_CPU = CPUS[0] if len(CPUS) > 1 else None
 """Where the proxy under test runs; None when there is only one core, and nothing is pinned."""
@@ -45,6 +47,15 @@ def busy_seconds() -> float:
     cores = psutil.cpu_times(percpu=True)
     used = [core for number, core in enumerate(cores) if number in CPUS[:2] or not CPUS]
     return sum(core.user + core.nice + core.system for core in used)
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    if sys.platform == "linux":
+        # The clock of a process, as clock_getcpuclockid(3) names it: nanoseconds, where what
+        # psutil reads is in hundredths of a second.
+        return time.clock_gettime((~process.pid << 3) | 2)
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 class Child:
@@ -92,9 +103,19 @@ class Child:
         """CPU time the tree has used so far."""
         total = 0.0
         for process in self.tree():
+            with contextlib.suppress(psutil.NoSuchProcess, OSError):
+                total += _cpu_seconds(process)
+        return total
+
+    def descriptors(self, *, but: int) -> int:
+        """Open descriptors of the tree, without connections to this port, and each file once."""
+        total = 0
+        for process in self.tree():
             with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system
+                links = process.net_connections("tcp")
+                files = [file.path for file in process.open_files()]
+                total += process.num_fds() - (len(files) - len(set(files)))
+                total -= sum(1 for link in links if link.raddr and link.raddr.port == but)
         return total
 
     def rss(self) -> int:
@@ -114,7 +135,7 @@ class Child:
     def hear(self) -> str:
         """Read a line of its standard output."""
         assert self.popen.stdout is not None
-        line = self.popen.stdout.readline()
+        line: str = self.popen.stdout.readline()
         if not line:
             raise RuntimeError(f"{self.command} ended: {self.last_words()}")
         return line
@@ -139,27 +160,44 @@ class Child:
                 pipe.close()
 
 
+def get(port: int, path: str = "/") -> str:
+    """The body of an answer with status 200. Raises ``OSError`` for any other."""
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.sendall(request.encode())
+        head, _, body = sock.recv(65_536).decode(errors="replace").partition("\r\n\r\n")
+    if not head.startswith("HTTP/1.1 200"):
+        raise OSError(f"{path}: {head[:100]!r}")
+    return body
+
+
 def wait_for(port: int, child: Child, path: str = "", seconds: float = 120.0) -> None:
     """Wait until the port accepts, and, with a path, answers GET with 200.
 
     Raises ``RuntimeError`` when the child ends first or the time is up.
     """
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if child.popen.poll() is not None:
             raise RuntimeError(f"{child.command} ended: {child.last_words()}")
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", port), timeout=5) as sock,
-        ):
-            if not path:
-                return
-            sock.sendall(request)
-            if sock.recv(12) == b"HTTP/1.1 200":
-                return
+        with contextlib.suppress(OSError):
+            if path:
+                get(port, path)
+            else:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
         time.sleep(0.01)
     raise RuntimeError(f"{child.command} is not ready after {seconds:g} s: {child.last_words()}")
+
+
+def own_environment(folder: Path, **more: str) -> dict[str, str]:
+    """An environment for somebody else's program: nothing of ours but the way to programs."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        **more,
+    }
 
 
 def python(*arguments: str | Path) -> list[str]:

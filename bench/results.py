@@ -2,11 +2,14 @@
 
 import statistics
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 LIMIT = "nginx"
 """The contestant the ratios are taken to."""
 OURS = "paifang"
+FLAT = "flat"
+"""Where the values of the long run are kept, as of a scenario."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,12 @@ class Scenario:
     kind: str
     connections: int
     seconds: float
-    unit: str = "calls/s"
+    unit: str = "call"
+    """What is counted."""
     per_call: int = 1
-    """Units in one call."""
+    """Units in one of what the load generator counts."""
+    at_full_speed: bool = True
+    """Whether the proxy decides how many there are."""
 
 
 @dataclass
@@ -32,11 +38,28 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: list[float]) -> "Spread | None":
+    def of(cls, values: Iterable[float]) -> "Spread | None":
         """None for no values."""
-        if not values:
+        found = list(values)
+        if not found:
             return None
-        return cls(statistics.median(values), min(values), max(values))
+        return cls(statistics.median(found), min(found), max(found))
+
+
+@dataclass(frozen=True)
+class Step:
+    """The gateway after a part of the long run, at rest."""
+
+    calls: int
+    """Since its start."""
+    left: int
+    """Streams that their clients left."""
+    rss: float
+    """Megabytes."""
+    descriptors: int
+    """Without connections that are kept to the upstream, each file once."""
+    under_way: int
+    """Streams that the upstream still sends."""
 
 
 Values = dict[tuple[str, str, str], dict[int, float]]
@@ -46,14 +69,21 @@ Values = dict[tuple[str, str, str], dict[int, float]]
 class Results:
     """Values by contestant, scenario and metric, one for each round.
 
-    Metrics: ``rate`` (units a second), ``p50`` and ``p99`` (milliseconds), ``cpu``
-    (microseconds of the proxy's CPU a call), ``busy`` (its share of a core), ``others`` (cores
-    that strangers used meanwhile). Outside the
-    scenarios (``""``): ``ready`` (seconds), ``rss`` (megabytes), ``early`` (milliseconds to the
-    first byte of a stream whose second event is held back).
+    Metrics: ``rate`` (units a second), ``counted`` (times that a slice gave), ``p50`` and ``p99``
+    (milliseconds), ``cpu`` (microseconds of the proxy's CPU a unit), ``busy`` (its share of a
+    core), ``load`` (the share of a core of load generator and upstream), ``others`` (cores that
+    strangers used meanwhile).
+    Outside the scenarios (``""``): ``ready`` (seconds), ``rss`` (megabytes), ``early``
+    (milliseconds to the first byte of a stream whose second event is held back), ``idle`` (share
+    of a core between its slices). Of the long run (:data:`FLAT`): ``growth`` (megabytes),
+    ``descriptors`` (more at the end than after the first step) and ``under_way``.
     """
 
     values: Values = field(default_factory=lambda: defaultdict(dict))
+    steps: list[Step] = field(default_factory=list)
+    """Of the long run."""
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """Contestant and reason of each slice that was not measured."""
 
     def put(self, contestant: str, scenario: str, metric: str, round_: int, value: float) -> None:
         """Keep one."""
@@ -65,26 +95,30 @@ class Results:
 
     def spread(self, contestant: str, scenario: str, metric: str) -> Spread | None:
         """Median, least and most."""
-        return Spread.of(list(self.all(contestant, scenario, metric).values()))
+        return Spread.of(self.all(contestant, scenario, metric).values())
 
     def ratio(self, contestant: str, to: str, scenario: str, metric: str) -> Spread | None:
         """The ratio of two contestants, taken within each round: the machine's speed drifts."""
-        ours, theirs = (
-            self.all(contestant, scenario, metric),
-            self.all(to, scenario, metric),
-        )
-        both = ours.keys() & theirs.keys()
-        return Spread.of([ours[r] / theirs[r] for r in both if theirs[r]])
+        return _divided(self.all(contestant, scenario, metric), self.all(to, scenario, metric))
 
     def quotient(self, contestant: str, scenario: str, upper: str, lower: str) -> Spread | None:
         """One metric over another of the same contestant, within each round."""
-        top, bottom = (
-            self.all(contestant, scenario, upper),
-            self.all(contestant, scenario, lower),
-        )
-        return Spread.of([top[r] / bottom[r] for r in top.keys() & bottom.keys() if bottom[r]])
+        top, bottom = (self.all(contestant, scenario, metric) for metric in (upper, lower))
+        return _divided(top, bottom)
 
-    def added(self, contestant: str, base: str, scenario: str, metric: str) -> dict[int, float]:
-        """What a contestant adds to another, by round."""
+    def added_ratio(
+        self, contestant: str, to: str, base: str, scenario: str, metric: str
+    ) -> Spread | None:
+        """What one adds to the base over what another adds to it, within each round."""
+        return _divided(
+            self._added(contestant, base, scenario, metric),
+            self._added(to, base, scenario, metric),
+        )
+
+    def _added(self, contestant: str, base: str, scenario: str, metric: str) -> dict[int, float]:
         ours, theirs = self.all(contestant, scenario, metric), self.all(base, scenario, metric)
         return {r: ours[r] - theirs[r] for r in ours.keys() & theirs.keys()}
+
+
+def _divided(top: dict[int, float], bottom: dict[int, float]) -> Spread | None:
+    return Spread.of(top[r] / bottom[r] for r in top.keys() & bottom.keys() if bottom[r] > 0)

@@ -1,146 +1,43 @@
-"""``make bench``: the relay and its peers side by side. See ``README.md``."""
+"""``make bench``: the gateway and its peers side by side. See ``README.md``."""
 
 import argparse
 import contextlib
-import json
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
-import messages
+import flat
 import report
 from floors import FLOORS
-from load import Order, Slice
 from peers import Contestant
 from peers.direct import Direct
 from peers.fastapi_httpx import FastapiHttpx
+from peers.litellm_proxy import LiteLlm
 from peers.nginx import Nginx
-from peers.paifang_gateway import PaifangGateway
-from process import HERE, LOAD_CPU, PROXY_CPU, Child, busy_seconds, python
-from results import LIMIT, Results, Scenario
+from peers.paifang_gateway import PaifangGateway, PaifangUp
+from peers.portkey import Portkey
+from process import HERE, PROXY_CPU
+from results import LIMIT, OURS, Results, Scenario
+from runner import FULL, QUICK, Bench, BenchError, Plan, all_scenarios
 
-CONTESTANTS: tuple[type[Contestant], ...] = (Direct, Nginx, PaifangGateway, FastapiHttpx)
+CONTESTANTS: tuple[type[Contestant], ...] = (
+    Direct,
+    Nginx,
+    PaifangGateway,
+    PaifangUp,
+    FastapiHttpx,
+    Portkey,
+    LiteLlm,
+)
 
 LEAST_ROUNDS = 5
-STARTS = 3
-"""How often start and memory at rest are measured."""
-REST_STEP, REST_STEPS = 0.3, 5
-"""After a slice: seconds between two looks whether a contestant rests, and how many at most."""
+"""Fewer are no median; only ``--quick`` has them."""
 
-
-def scenarios(seconds: float) -> tuple[Scenario, ...]:
-    """What is measured, one slice of so many seconds each."""
-    return (
-        Scenario("json32", "JSON, 32 connections", "json", 32, seconds),
-        Scenario("json1", "JSON, 1 connection", "json", 1, seconds),
-        Scenario(
-            "stream8",
-            f"8 streams of {messages.EVENTS} events at full speed",
-            "stream",
-            8,
-            seconds,
-            unit="events/s",
-            per_call=len(messages.STREAM_EVENTS),
-        ),
-    )
-
-
-class BenchError(Exception):
-    """A contestant did not do what it must; the message says which and what."""
-
-
-class Bench:
-    """The load generator, the upstream double and the contestants of one run."""
-
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        self.folder = folder
-        self.say = say
-        self.results = Results()
-        self.upstream = Child(
-            python(HERE / "upstream.py"), cpu=LOAD_CPU, log=folder / "upstream.log", talk=True
-        )
-        self.upstream_port = int(self.upstream.hear())
-        self.load = Child(
-            python(HERE / "load.py"), cpu=LOAD_CPU, log=folder / "load.log", talk=True
-        )
-
-    def close(self) -> None:
-        """End both."""
-        self.load.stop()
-        self.upstream.stop()
-
-    def order(self, contestant: Contestant, kind: str, connections: int, seconds: float) -> Slice:
-        """Have one slice measured. Raises :class:`BenchError`."""
-        order = Order(contestant.port, kind, connections, seconds, contestant.key)
-        self.load.say(json.dumps(asdict(order)))
-        found = Slice(**json.loads(self.load.hear()))
-        if found.error:
-            raise BenchError(f"{contestant.name}, {kind} at {connections}: {found.error}")
-        return found
-
-    def at_rest(self, contestant: Contestant) -> None:
-        """Start it some times: how long it takes, and what it weighs before the first call."""
-        folder = self.folder / contestant.name
-        folder.mkdir()
-        contestant.prepare(self.upstream_port, folder)
-        for number in range(STARTS):
-            began = time.monotonic()
-            contestant.start(self.upstream_port, folder)
-            if contestant.child is None:
-                return
-            self.results.put(contestant.name, "", "ready", number, time.monotonic() - began)
-            time.sleep(0.5)
-            rss = contestant.child.rss() / 1e6
-            self.results.put(contestant.name, "", "rss", number, rss)
-            if number < STARTS - 1:
-                contestant.stop()
-
-    def warm_up(self, contestant: Contestant) -> None:
-        """One slice of each kind that does not count, and how early a first event comes."""
-        self.order(contestant, "json", 32, 0.5)
-        self.order(contestant, "stream", 8, 0.5)
-        for number in range(3):
-            early = self.order(contestant, "paused", 1, 0).first
-            self.results.put(contestant.name, "", "early", number, early)
-
-    def measure(self, contestant: Contestant, scenario: Scenario, round_: int) -> None:
-        """One slice."""
-        child = contestant.child
-        ours = [c for c in (child, self.load, self.upstream) if c is not None]
-        began, used = time.monotonic(), child.cpu_seconds() if child else 0.0
-        others = busy_seconds() - sum(c.cpu_seconds() for c in ours)
-        found = self.order(contestant, scenario.kind, scenario.connections, scenario.seconds)
-        wall = time.monotonic() - began
-        rate = found.calls / found.seconds
-        others = busy_seconds() - sum(c.cpu_seconds() for c in ours) - others
-
-        def put(metric: str, value: float) -> None:
-            self.results.put(contestant.name, scenario.id, metric, round_, value)
-
-        put("rate", rate * scenario.per_call)
-        put("p50", found.p50)
-        put("p99", found.p99)
-        put("others", others / wall)
-        if child is not None:
-            put("busy", (child.cpu_seconds() - used) / wall)
-            _rest(child)
-            put("cpu", (child.cpu_seconds() - used) / (rate * wall) * 1e6)
-
-
-def _rest(child: Child) -> None:
-    """Wait until a contestant has done what it had put off: logs, for example.
-
-    It belongs to the CPU time of its calls, and must not disturb the next contestant.
-    """
-    used = child.cpu_seconds()
-    for _ in range(REST_STEPS):
-        time.sleep(REST_STEP)
-        before, used = used, child.cpu_seconds()
-        if used - before <= REST_STEP / 10:
-            return
+Say = Callable[[str], None]
 
 
 def choose(names: Sequence[str]) -> tuple[list[Contestant], list[Contestant]]:
@@ -152,19 +49,37 @@ def choose(names: Sequence[str]) -> tuple[list[Contestant], list[Contestant]]:
 
 @contextlib.contextmanager
 def running(
-    bench: Bench, contestants: Sequence[Contestant], say: Callable[[str], None]
+    bench: Bench, contestants: Sequence[Contestant], plan: Plan, say: Say
 ) -> Iterator[None]:
     """All contestants, up and warm; ended whatever happens."""
     try:
         for contestant in contestants:
             say(f"starting {contestant.name} {contestant.version()}")
-            bench.at_rest(contestant)
+            with _failing(contestant, say):
+                bench.at_rest(contestant, plan.starts)
         for contestant in contestants:
-            bench.warm_up(contestant)
+            if contestant.failed:
+                continue
+            say(f"warming up {contestant.name}")
+            with _failing(contestant, say):
+                bench.warm_up(contestant, plan.warm_up)
+            if contestant.cannot_stream:
+                say(f"{contestant.name} cannot stream: {contestant.cannot_stream}")
         yield
     finally:
         for contestant in contestants:
             contestant.stop()
+
+
+@contextlib.contextmanager
+def _failing(contestant: Contestant, say: Say) -> Iterator[None]:
+    """One that can't take part does not end the run of the others."""
+    try:
+        yield
+    except (BenchError, RuntimeError) as error:
+        contestant.failed = str(error)
+        contestant.stop()
+        say(f"FAILED: {error}")
 
 
 def rounds(
@@ -172,15 +87,23 @@ def rounds(
     contestants: Sequence[Contestant],
     measured: Sequence[Scenario],
     count: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
-    """Scenario by scenario, and in each all contestants one after the other."""
+    """Scenario by scenario, and in each all contestants one after the other.
+
+    Each round begins with another one, so that nobody always comes after the same.
+    """
     for round_ in range(count):
+        first = round_ % len(contestants)
         for scenario in measured:
-            for contestant in contestants:
-                bench.measure(contestant, scenario, round_)
+            for contestant in [*contestants[first:], *contestants[:first]]:
+                try:
+                    bench.measure(contestant, scenario, round_)
+                except BenchError as error:
+                    bench.results.failures.append((contestant.name, str(error)))
+                    say(f"FAILED: {error}")
         shares = (
-            bench.results.all("paifang", s.id, "rate").get(round_, 0.0)
+            bench.results.all(OURS, s.id, "rate").get(round_, 0.0)
             / (bench.results.all(LIMIT, s.id, "rate").get(round_, 0.0) or float("nan"))
             for s in measured
         )
@@ -188,27 +111,76 @@ def rounds(
         say(f"round {round_ + 1} of {count}; share of {LIMIT}: {line}")
 
 
-def verdict(results: Results, say: Callable[[str], None]) -> int:
-    """How many floors are missed."""
-    missed = 0
-    for floor in FLOORS:
-        found, holds = floor.check(results)
-        if holds is False and found is not None:
-            missed += 1
-            say(f"missed: {floor.what} is {found.median:.3f}, must be {floor.bound}")
-    return missed
+def long_run(bench: Bench, plan: Plan, say: Say) -> None:
+    """The gateway alone, started anew."""
+    calls, left = plan.steps * flat.CALLS, plan.steps * flat.LEFT
+    say(f"the long run: {calls:,} calls and {left:,} streams that clients leave")
+    contestant = PaifangGateway()
+    folder = bench.folder / "flat"
+    folder.mkdir()
+    contestant.prepare(bench.upstream_port, folder)
+    try:
+        contestant.start(bench.upstream_port, folder)
+        bench.rest(contestant)
+        assert contestant.child is not None
+        flat.run(
+            contestant,
+            contestant.child,
+            steps=plan.steps,
+            orders=bench.order,
+            rest=bench.rest,
+            upstream=bench.upstream_port,
+            results=bench.results,
+        )
+    except (BenchError, RuntimeError) as error:
+        bench.results.failures.append((contestant.name, f"the long run: {error}"))
+        say(f"FAILED: {error}")
+    finally:
+        contestant.stop()
+
+
+def verdict(results: Results, names: set[str], scenarios: set[str], say: Say) -> int:
+    """How many floors are missed; our own failures count as well."""
+    missed = {
+        floor: why
+        for floor in FLOORS
+        if (why := floor.missed(results, names=names, scenarios=scenarios))
+    }
+    for floor, why in missed.items():
+        say(f"missed: {floor.what}: {why}, must be {floor.bound}")
+    held = sum(1 for floor in FLOORS if floor.check(results)[1])
+    failed = sum(1 for name, _ in results.failures if name == OURS)
+    say(f"floors: {held} of {len(FLOORS)} hold, {len(missed)} are missed; {failed} slices failed")
+    return len(missed) + failed
+
+
+def arguments() -> argparse.Namespace:
+    """Of the command line."""
+    names = ", ".join(kind.name for kind in CONTESTANTS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a first look in a few minutes")
+    parser.add_argument("--rounds", type=int, help=f"at least {LEAST_ROUNDS} without --quick")
+    parser.add_argument("--seconds", type=float, help="of one slice")
+    parser.add_argument("--only", action="append", default=[], help=f"repeatable; of {names}")
+    parser.add_argument("--scenario", action="append", default=[], help="repeatable")
+    parser.add_argument("--floors", action="store_true", help="fail where a floor is missed")
+    parser.add_argument("--out", type=Path, help="where to write")
+    return parser.parse_args()
 
 
 def main() -> int:
     """Run; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help=f"at least {LEAST_ROUNDS}")
-    parser.add_argument("--seconds", type=float, default=1.2, help="of one slice")
-    parser.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
-    parser.add_argument("--floors", action="store_true", help="fail where a floor is missed")
-    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md", help="where to write")
-    options = parser.parse_args()
-    count = max(LEAST_ROUNDS, options.rounds)
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    plan = QUICK if options.quick else FULL
+    count = options.rounds or plan.rounds
+    plan = replace(
+        plan,
+        rounds=count if options.quick else max(LEAST_ROUNDS, count),
+        seconds=options.seconds or plan.seconds,
+    )
+    # A first look is not what is quoted, so it does not go where that is.
+    out: Path = options.out or (HERE.parent / "build/bench.md" if plan.quick else report.PATH)
     began = time.monotonic()
 
     def say(line: str) -> None:
@@ -216,31 +188,35 @@ def main() -> int:
 
     contestants, absent = choose(options.only)
     for contestant in absent:
-        say(f"{contestant.name} is absent: not installed")
+        say(f"MISSING: {contestant.name} is not installed here, and is not measured")
     if PROXY_CPU is None:
         say("one core: nothing is pinned, and load and proxy compete for it")
-    measured = scenarios(options.seconds)
+    wanted = options.scenario
+    measured = [s for s in all_scenarios(plan.seconds) if s.id in wanted or not wanted]
     with tempfile.TemporaryDirectory(prefix="paifang-bench-") as name:
-        bench = Bench(Path(name), say)
+        bench = Bench(Path(name))
         try:
-            with running(bench, contestants, say):
-                rounds(bench, contestants, measured, count, say)
-        except (BenchError, RuntimeError) as error:
-            say(f"failed: {error}")
-            return 1
+            with running(bench, contestants, plan, say):
+                there = [c for c in contestants if not c.failed]
+                rounds(bench, there, measured, plan.rounds, say)
+            if any(c.name == OURS for c in there):
+                long_run(bench, plan, say)
         finally:
             bench.close()
     report.write(
-        options.out,
-        bench.results,
-        contestants=contestants,
-        absent=absent,
-        scenarios=measured,
-        rounds=count,
+        out,
+        report.Run(
+            results=bench.results,
+            contestants=contestants,
+            absent=absent,
+            scenarios=measured,
+            plan=plan,
+            seconds=time.monotonic() - began,
+        ),
     )
-    say(f"wrote {options.out}")
-    missed = verdict(bench.results, say)
-    say("every floor holds" if not missed else f"{missed} floors are missed")
+    say(f"wrote {out}")
+    names = {c.name for c in (*contestants, *absent)}
+    missed = verdict(bench.results, names, {s.id for s in measured}, say)
     return 1 if missed and options.floors else 0
 
 

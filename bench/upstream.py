@@ -1,13 +1,18 @@
 """A provider double that costs as little as it can: fixed answers, one process.
 
 ``upstream.py`` prints its port and serves until it is ended. A stream's events leave in writes
-of their own, one per turn of the event loop. A stream that names the user ``bench-pause`` gets
-its first event, and the rest after :data:`messages.PAUSE` seconds.
+of their own, one per turn of the event loop. Who calls itself ``bench-pause`` gets the first
+event, and the rest after :data:`messages.PAUSE` seconds; ``bench-paced`` gets an event each
+:data:`messages.PACE` seconds, by the clock: one that was late does not delay the next;
+``bench-endless`` gets the same without end, until it hangs up. ``GET`` answers with the number
+of streams under way.
 """
 
 import asyncio
 import gc
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import cast
 
 import messages
@@ -27,13 +32,17 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def _stream(*, usage: bool) -> list[bytes]:
-    events = [*messages.STREAM_EVENTS, *([messages.USAGE_EVENT] if usage else [])]
+def _stream(content: Sequence[bytes], *, usage: bool) -> list[bytes]:
+    events = [*content, *([messages.USAGE_EVENT] if usage else [])]
     first, *rest = [_chunk(event) for event in events]
     return [_STREAM_HEAD + first, *rest, _chunk(messages.DONE_EVENT) + b"0\r\n\r\n"]
 
 
-_STREAMS = {usage: _stream(usage=usage) for usage in (False, True)}
+_STREAMS = {usage: _stream(messages.STREAM_EVENTS, usage=usage) for usage in (False, True)}
+_PACED = {usage: _stream(messages.PACED_EVENTS, usage=usage) for usage in (False, True)}
+
+under_way: set["Upstream"] = set()
+"""Connections with a stream that has not ended."""
 
 
 class Upstream(asyncio.Protocol):
@@ -52,6 +61,7 @@ class Upstream(asyncio.Protocol):
         """A stream that is under way stops."""
         del exc
         self.parts = iter(())
+        under_way.discard(self)
 
     def data_received(self, data: bytes) -> None:
         """Answer a whole request; wait for the rest of any other."""
@@ -72,9 +82,18 @@ class Upstream(asyncio.Protocol):
     def answer(self, body: bytes) -> None:
         """JSON in one write, a stream in many."""
         if b'"stream":true' not in body:
-            self.transport.write(_JSON)
+            self.transport.write(_JSON if body else _count())
             return
-        self.parts = iter(_STREAMS[b'"include_usage":true' in body])
+        under_way.add(self)
+        usage = b'"include_usage":true' in body
+        if b'"user":"bench-paced"' in body or b'"user":"bench-endless"' in body:
+            first, second, *_ = paced = _PACED[usage]
+            endless = b'"user":"bench-endless"' in body
+            self.parts = chain([first], repeat(second)) if endless else iter(paced)
+            self.due = self.loop.time()
+            self.write_paced()
+            return
+        self.parts = iter(_STREAMS[usage])
         self.write_next()
         if b'"user":"bench-pause"' in body:
             self.loop.call_later(messages.PAUSE, self.write_on)
@@ -84,14 +103,31 @@ class Upstream(asyncio.Protocol):
     def write_next(self) -> bool:
         """One event."""
         part = next(self.parts, None)
-        if part is not None:
-            self.transport.write(part)
-        return part is not None
+        if part is None:
+            under_way.discard(self)
+            return False
+        self.transport.write(part)
+        return True
 
     def write_on(self) -> None:
         """One event now, and the next in the event loop's next turn."""
         if self.write_next():
             self.loop.call_soon(self.write_on)
+
+    def write_paced(self) -> None:
+        """One event now, and the next when it is due."""
+        part = next(self.parts, None)
+        if part is None:
+            under_way.discard(self)
+            return
+        self.transport.write(messages.stamped(part, time.monotonic_ns() // 1000))
+        self.due += messages.PACE
+        self.loop.call_at(self.due, self.write_paced)
+
+
+def _count() -> bytes:
+    text = b"%d" % len(under_way)
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(text), text)
 
 
 async def main() -> None:

@@ -9,7 +9,8 @@ class Direct(Contestant):
     """The load generator calls the upstream double."""
 
     name = "direct"
-    about = "no proxy; load generator and upstream share one core"
+    about = "no proxy: what load generator and upstream double manage on the core they share"
+    leaves_out = "everything"
 
     def version(self) -> str:
         """Always there."""

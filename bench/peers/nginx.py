@@ -50,7 +50,8 @@ class Nginx(Contestant):
     """One worker, no log, no checks."""
 
     name = "nginx"
-    about = "proxy_pass with keep-alive, one worker; no token, no limits, no metering, no log"
+    about = "`proxy_pass` with keep-alive on both sides, unbuffered, one worker"
+    leaves_out = "no token, no limits, no metering, no log"
     buffering = "off"  # a gateway for streams must pass them on as they come
 
     def __init__(self) -> None:
