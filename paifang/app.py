@@ -1,34 +1,28 @@
-"""One ASGI application: ``/v1`` to the relay, ``/api`` to FastAPI, ``/`` to the pages."""
+"""One ASGI application: ``/v1`` to the relay, ``/api`` to FastAPI, ``/`` to the pages.
+
+What a role needs and no other does is imported where that role begins: a process that only
+relays calls knows neither FastAPI nor the job engine.
+"""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paifang import __version__
 from paifang.core import events
 from paifang.core.db import Database
 from paifang.core.events import Events
-from paifang.core.guard import BodyGuard
-from paifang.core.http import SecurityHeaders, install_error_handlers
-from paifang.core.jobs import COMPUTE, DEFAULT, Jobs
+from paifang.core.headers import SecurityHeaders
+from paifang.core.jobs import COMPUTE, DEFAULT
 from paifang.core.logs import AccessLogMiddleware, RequestIdMiddleware
-from paifang.core.mail import MAIL_JOBS
-from paifang.core.module import Module
-from paifang.core.openapi import PROBLEMS, truthful_openapi
+from paifang.core.module import Module, load
 from paifang.core.runtime import ROLES, Runtime
 from paifang.core.secrets import open_secrets
 from paifang.core.settings import CoreSettings
-from paifang.health import health_router
-from paifang.pages import pages_router
+from paifang.health.app import HealthApp
 from paifang.registry import MODULES
 
 log = logging.getLogger("paifang.app")
-
-API_PREFIX = "/api/v1"
 
 
 def open_runtime(
@@ -54,61 +48,17 @@ def open_runtime(
     )
 
 
-def routers(
-    modules: Iterable[Module] = MODULES, *, console: bool = True
-) -> Iterator[tuple[str, APIRouter]]:
-    """Every router of the API with the prefix it is mounted under.
-
-    A process without the console answers about its health and nothing else here: what manages
-    the gateway must not be reachable wherever the gateway is.
-    """
-    yield "", health_router
-    if not console:
-        return
-    for module in modules:
-        for router in module.routers:
-            yield API_PREFIX, router
-        for router in module.root_routers:
-            yield "", router
-    yield "", pages_router
-
-
-def create_api(modules: Iterable[Module] = MODULES, *, console: bool = True) -> FastAPI:
-    """The FastAPI application with every module's routes. It holds no state of a process."""
-    api = FastAPI(
-        title="Paifang",
-        version=__version__,
-        description="The back office of a small internet service.",
-        openapi_url=None,  # served by our own pages, which declare their access
-        docs_url=None,
-        redoc_url=None,
-        generate_unique_id_function=_operation_id,
-        redirect_slashes=False,
-    )
-    install_error_handlers(api)
-    for prefix, router in routers(modules, console=console):
-        api.include_router(router, prefix=prefix, responses=PROBLEMS if prefix else None)
-    truthful_openapi(api)
-    return api
-
-
-def _operation_id(route: APIRoute) -> str:
-    tag = str(route.tags[0]) if route.tags else "root"
-    return f"{tag}.{route.name}"
-
-
 class Application:
     """The whole of one process as an ASGI callable; its lifespan starts and stops the modules."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.api = create_api(runtime.modules, console="console" in runtime.roles)
-        self.api.state.runtime = runtime
-        settings = runtime.settings
-        https = settings.public_url.lower().startswith("https://")
-        guarded = BodyGuard(self.api, settings.max_api_body_bytes)
-        self._api: ASGIApp = RequestIdMiddleware(
-            AccessLogMiddleware(SecurityHeaders(guarded, https=https))
+        # A process without the console answers about its health and nothing else here: what
+        # manages the gateway must not be reachable wherever the gateway is.
+        rest = _api(runtime) if "console" in runtime.roles else HealthApp(runtime)
+        https = runtime.settings.public_url.lower().startswith("https://")
+        self._rest: ASGIApp = RequestIdMiddleware(
+            AccessLogMiddleware(SecurityHeaders(rest, https=https))
         )
         self._mounts: list[tuple[str, ASGIApp]] = []
         self._stops: list[Callable[[], Awaitable[None]]] = []
@@ -121,7 +71,7 @@ class Application:
                 if path.startswith(prefix):
                     await mounted(scope, receive, send)
                     return
-            await self._api(scope, receive, send)
+            await self._rest(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
@@ -137,11 +87,9 @@ class Application:
             self.runtime.dispensable.add("database")
         try:
             if "worker" in self.runtime.roles:
-                jobs = Jobs(self.runtime, queues=self._queues(), extra=MAIL_JOBS)
-                await jobs.start()
-                self._stops.append(jobs.stop)
+                await self._start_jobs()
             for module in self.runtime.modules:
-                for start in module.starts:
+                for start in load(module.starts):
                     self._stops.append(await start(self.runtime))
         except BaseException:
             await self.stop()
@@ -150,12 +98,18 @@ class Application:
             (prefix, mounted)
             for module in self.runtime.modules
             for prefix, factory in module.mounts.items()
-            if (mounted := factory(self.runtime)) is not None
+            if (mounted := load([factory])[0](self.runtime)) is not None
         ]
 
-    def _queues(self) -> tuple[str, ...]:
-        """Jobs that compute stay away from a process that relays calls."""
-        return (DEFAULT,) if "gateway" in self.runtime.roles else (DEFAULT, COMPUTE)
+    async def _start_jobs(self) -> None:
+        from paifang.core.jobs.service import Jobs  # noqa: PLC0415  # a worker's alone
+        from paifang.core.mail import MAIL_JOBS  # noqa: PLC0415  # the same
+
+        # Jobs that compute stay away from a process that relays calls.
+        queues = (DEFAULT,) if "gateway" in self.runtime.roles else (DEFAULT, COMPUTE)
+        jobs = Jobs(self.runtime, queues=queues, extra=MAIL_JOBS)
+        await jobs.start()
+        self._stops.append(jobs.stop)
 
     async def _database_ready(self) -> str:
         try:
@@ -188,6 +142,11 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def openapi(modules: Iterable[Module] = MODULES) -> dict[str, Any]:
-    """The OpenAPI document, the contract of ``/api``."""
-    return create_api(modules).openapi()
+def _api(runtime: Runtime) -> ASGIApp:
+    from paifang.api import create_api  # noqa: PLC0415  # the console's alone
+    from paifang.core.guard import BodyGuard  # noqa: PLC0415  # the same
+
+    api = create_api(runtime.modules)
+    api.state.runtime = runtime
+    settings = runtime.settings
+    return BodyGuard(api, settings.max_api_body_bytes, settings.api_body_timeout)

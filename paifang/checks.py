@@ -1,29 +1,34 @@
-"""What must be so before Paifang serves (``check``), and what is on and off (``doctor``)."""
+"""What must be so before Paifang serves (``check``), and what is on and off (``doctor``).
 
-from collections.abc import Iterable, Iterator
+A process that starts asks for what it does: one without the console has no routes, and one that
+only relays has no jobs, sends no mail and leaves the modules' own checks to the others. The
+commands ask for everything.
+"""
+
+from collections.abc import Iterable
 from enum import StrEnum
 
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
-
 from paifang import migrate
-from paifang.app import routers
-from paifang.core.auth import declared_access
 from paifang.core.cache import open_cache
 from paifang.core.db import UnsupportedDatabaseError
 from paifang.core.jobs.store import store_url
-from paifang.core.mail import open_backend
-from paifang.core.module import Finding, Module
+from paifang.core.module import Finding, Module, load
 from paifang.core.runtime import Runtime
 from paifang.core.settings import SettingsError
 
 
 def check_routes(modules: Iterable[Module]) -> list[Finding]:
     """Each route declares its access once; permissions used and declared are the same."""
+    from fastapi.routing import APIRoute  # noqa: PLC0415  # a process without routes has no API
+
+    from paifang.api import routers  # noqa: PLC0415  # the same
+    from paifang.core.auth import declared_access  # noqa: PLC0415  # the same
+
     modules = tuple(modules)
     findings: list[Finding] = []
     used: set[StrEnum] = set()
-    for prefix, route in _routes(modules):
+    routes = ((prefix, route) for prefix, found in routers(modules) for route in found.routes)
+    for prefix, route in routes:
         if not isinstance(route, APIRoute):
             name = f"{prefix}{getattr(route, 'path', type(route).__name__)}"
             findings.append(_error(name, *_NO_ROUTE))
@@ -57,22 +62,17 @@ _NO_ROUTE = (
 )
 
 
-def _routes(modules: Iterable[Module]) -> Iterator[tuple[str, BaseRoute]]:
-    for prefix, router in routers(modules):
-        for route in router.routes:
-            yield prefix, route
-
-
 def check_manifests(modules: Iterable[Module]) -> list[Finding]:
     """Names are unique, menus need permissions that exist, subscribers are jobs of a module."""
     modules = tuple(modules)
     findings: list[Finding] = []
     declared = {p for m in modules if m.permissions is not None for p in m.permissions}
-    jobs = {job.name for m in modules for job in m.jobs}
+    jobs = [job for m in modules for job in load(m.jobs)]
+    known = {job.name for job in jobs}
     names: list[str] = [m.name for m in modules]
     names += [f"menu {entry.name}" for m in modules for entry in m.menu]
     names += [f"param {param.name}" for m in modules for param in m.params]
-    names += [f"job {job.name}" for m in modules for job in m.jobs]
+    names += [f"job {job.name}" for job in jobs]
     findings.extend(
         _error(name, "is there twice", "rename one of them")
         for name in sorted({n for n in names if names.count(n) > 1})
@@ -90,8 +90,8 @@ def check_manifests(modules: Iterable[Module]) -> list[Finding]:
                 "add it to the module's jobs",
             )
             for event, subscribers in module.subscribers.items()
-            for job in subscribers
-            if job.name not in jobs
+            for job in load(subscribers)
+            if job.name not in known
         )
     return findings
 
@@ -130,6 +130,10 @@ async def check_settings(runtime: Runtime) -> list[Finding]:
         await open_cache(runtime.settings.redis).close()
     except SettingsError as error:
         findings.append(_error("redis", str(error), "correct it, or leave it out"))
+    if _only_relays(runtime):
+        return findings
+    from paifang.core.mail import open_backend  # noqa: PLC0415  # for who sends mail
+
     try:
         open_backend(runtime.settings.mail)
     except SettingsError as error:
@@ -137,15 +141,30 @@ async def check_settings(runtime: Runtime) -> list[Finding]:
     return findings
 
 
+def _only_relays(runtime: Runtime) -> bool:
+    return runtime.roles == {"gateway"}
+
+
 async def check(runtime: Runtime) -> list[Finding]:
-    """Everything ``paifang check`` asserts."""
-    findings = check_routes(runtime.modules) + check_manifests(runtime.modules)
+    """Everything ``paifang check`` asserts of a process with these roles."""
+    findings: list[Finding] = []
+    if "console" in runtime.roles:
+        findings += check_routes(runtime.modules)
+    if not _only_relays(runtime):
+        findings += check_manifests(runtime.modules)
     findings += await check_settings(runtime)
     findings += await check_database(runtime)
-    if any(f.level == "error" for f in findings):
-        return findings  # the modules' own checks ask a database that is right
+    # The modules' own checks ask a database that is right.
+    if _only_relays(runtime) or any(f.level == "error" for f in findings):
+        return findings
+    return findings + await check_modules(runtime)
+
+
+async def check_modules(runtime: Runtime) -> list[Finding]:
+    """What the modules' own checks find."""
+    findings: list[Finding] = []
     for module in runtime.modules:
-        for ask in module.checks:
+        for ask in load(module.checks):
             findings += await ask(runtime)
     return findings
 

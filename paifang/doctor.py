@@ -6,7 +6,7 @@ import stat
 
 from paifang import __version__, checks
 from paifang.core.cache import open_cache
-from paifang.core.jobs import findings as jobs_findings
+from paifang.core.jobs.view import findings as jobs_findings
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
 
@@ -27,10 +27,7 @@ async def diagnose(runtime: Runtime) -> list[Finding]:
     if all(f.subject != "mail" for f in wrong):
         findings += _mail(runtime)
     findings += _logs(runtime)
-    for module in runtime.modules:
-        for ask in module.checks:
-            findings += await ask(runtime)
-    return findings
+    return findings + await checks.check_modules(runtime)
 
 
 def _home(runtime: Runtime) -> list[Finding]:

@@ -1,4 +1,8 @@
-"""Bringing a database to this version's schema: backed up before, refused when it is newer."""
+"""Bringing a database to this version's schema: backed up before, refused when it is newer.
+
+Alembic makes the steps. Whether any is to be made is asked at each start, and answered without
+importing it.
+"""
 
 import asyncio
 import contextlib
@@ -9,18 +13,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
-from paifang import __version__
+from paifang import __version__, migrations
 from paifang.core.db import Base, Database
 from paifang.core.files import make_private
 from paifang.registry import import_models
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 # Alembic tells of each step at INFO; what a person wants to know is said by `say`.
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -33,27 +36,18 @@ class MigrationError(Exception):
     """The database can't be brought to this version; the message says why and what to do."""
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", "paifang:migrations")
-    config.set_main_option("path_separator", "os")
-    if connection is not None:
-        config.attributes["connection"] = connection
-    return config
-
-
 def head() -> str:
     """The newest revision this version knows."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    if revision is None:
+    known = known_revisions()
+    if not known:
         raise MigrationError("this installation has no migrations; it is incomplete")
-    return revision
+    return known[-1]
 
 
 def known_revisions() -> list[str]:
-    """All revisions of this version, oldest first."""
-    script = ScriptDirectory.from_config(_config())
-    return [r.revision for r in script.walk_revisions()][::-1]
+    """All revisions of this version, oldest first: their files begin with their numbers."""
+    files = Path(migrations.__file__).with_name("versions").glob("[0-9]*_*.py")
+    return sorted(file.name.partition("_")[0] for file in files)
 
 
 async def current(database: Database) -> str | None:
@@ -63,7 +57,12 @@ async def current(database: Database) -> str | None:
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    # Alembic's own table, with one row: ours is one line of history.
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    rows = connection.scalars(text("select version_num from alembic_version"))
+    found: str | None = rows.one_or_none()
+    return found
 
 
 async def upgrade(
@@ -105,12 +104,18 @@ async def upgrade(
             say(f"backed up the database to {copy}")
         say(f"migrating the database from {at or 'empty'} to {target}")
         async with database.engine.connect() as connection:
-            await connection.run_sync(_upgrade, target)
-            await connection.commit()
+            try:
+                await connection.run_sync(_upgrade, target)
+                await connection.commit()
+            finally:
+                # Its time-outs are a migration's: no request must find it in the pool.
+                await connection.invalidate()
         return True
 
 
 def _upgrade(connection: Connection, target: str) -> None:
+    from alembic import command  # noqa: PLC0415  # only when there is something to do
+
     kind = connection.dialect.name
     if kind == "postgresql":
         connection.execute(text(f"set lock_timeout = '{LOCK_SECONDS}s'"))
@@ -120,6 +125,16 @@ def _upgrade(connection: Connection, target: str) -> None:
         connection.execute(text("set session max_statement_time = 0"))
     connection.commit()
     command.upgrade(_config(connection), target)
+
+
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415  # see above
+
+    config = Config()
+    config.set_main_option("script_location", "paifang:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
 
 
 def backup_file(source: Path, folder: Path, *, label: str) -> Path:
@@ -146,6 +161,9 @@ async def differences(database: Database) -> list[object]:
 
 
 def _differences(connection: Connection) -> list[object]:
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415  # for tests alone
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415  # the same
+
     context = MigrationContext.configure(connection, opts={"compare_type": True})
     return list(compare_metadata(context, Base.metadata))
 

@@ -6,6 +6,8 @@ trusted proxy passes on as an address.
 
 import asyncio
 import ipaddress
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -39,11 +41,18 @@ class HttpProtocol(HttpToolsProtocol):
     set once per connection and then only when a head does not come in one piece.
     """
 
+    cycle: Any
+    pipeline: Any
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
         self._size = 0
         """Bytes since a head was complete or a piece of a body came."""
+        self._rests_since = math.inf
+        """When the last answer was sent; infinite while a request is on its way or served."""
+        self.serving: Any = None
+        """The request that has its turn, or had it last."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Wait for the first head."""
@@ -51,8 +60,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._close_in(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer, which would keep all of this alive."""
-        self._cancel()
+        """Forget the timers, which would keep all of this alive, and tell who is being served.
+
+        Uvicorn tells the request that came last, which may still wait behind another.
+        """
+        self.stop_deadline()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+        self.pipeline.clear()
+        serving = self.serving
+        if serving is not None and not serving.response_complete:
+            serving.disconnected = True
+            serving.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -73,13 +93,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the request in."""
+        self.check_head()
+        _on_headers_complete(self)
+
+    def check_head(self) -> None:
+        """A head is complete: see that it is not too large, and stop the wait for it."""
         # The size may count the body's begin as well; only then is the head itself measured.
         if self._size > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             raise _HeadTooLargeError
         self._size = 0
         if self._deadline is not None:
-            self._cancel()
-        _on_headers_complete(self)
+            self.stop_deadline()
 
     def on_body(self, body: bytes) -> None:
         """A body is the application's to bound."""
@@ -92,6 +116,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse()
         else:
             super().send_400_response(msg)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self.serving = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -115,10 +143,43 @@ class HttpProtocol(HttpToolsProtocol):
     def _close_in(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
-    def _cancel(self) -> None:
+    def stop_deadline(self) -> None:
+        """No head is waited for."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    # Uvicorn sets a timer at the end of each request and cancels it at the next one's begin.
+    # Here one timer looks now and then: it moves only when it fires.
+
+    def on_response_complete(self) -> None:
+        """An answer is sent: go on with the next request in the queue, or begin to wait."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._rests_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_in(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._rests_since = math.inf
+
+    def _look_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self.timeout_keep_alive_task = None
+        left = self._rests_since + self.timeout_keep_alive - self.loop.time()
+        if left == math.inf:
+            return  # it is busy: the end of its answer begins a new wait
+        if left > 0.001:  # uvloop's clock ticks in milliseconds
+            self._look_in(left)
+        else:
+            self.timeout_keep_alive_handler()
 
 
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
@@ -149,6 +210,15 @@ class ForwardedHeaders:
                 if name in _FORWARDED:
                     return self._forwarded(scope, receive, send)
         return self._app(scope, receive, send)
+
+    def address(self, peer: str, headers: Sequence[tuple[bytes, bytes]]) -> str:
+        """The client's address, where there is no scope; the scheme does not matter then."""
+        told = [value for name, value in headers if name == b"x-forwarded-for"]
+        if not told or peer not in self._believe.trusted_hosts:
+            return peer
+        text = b", ".join(told).decode("latin-1")
+        found: str = self._believe.trusted_hosts.get_trusted_client_address(text)[0]
+        return found if _is_address(found) else peer
 
     async def _forwarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer = scope["client"]

@@ -2,12 +2,14 @@
 
 import importlib
 from collections.abc import Iterable
-from importlib import resources
+from typing import TYPE_CHECKING
 
-from paifang.core.module import Module
-from paifang.core.settings import Section
+from paifang.core.module import Module, load
 from paifang.modules.access.module import module as access
 from paifang.modules.gateway.module import module as gateway
+
+if TYPE_CHECKING:
+    from paifang.core.settings import Section
 
 MODULES: tuple[Module, ...] = (access, gateway)
 
@@ -21,13 +23,15 @@ CORE_TABLES = (
 """Parts of core that have tables."""
 
 
-def settings_areas(modules: Iterable[Module] = MODULES) -> dict[str, type[Section]]:
+def settings_areas(modules: Iterable[Module] = MODULES) -> "dict[str, type[Section]]":
     """The areas of settings that the modules bring."""
-    return {name: kind for module in modules for name, kind in module.settings.items()}
+    return {name: load([kind])[0] for module in modules for name, kind in module.settings.items()}
 
 
 def import_models(modules: Iterable[Module] = MODULES) -> None:
     """Import every ``models.py``, so that the metadata knows all tables."""
+    from importlib import resources  # noqa: PLC0415  # a megabyte, for migrations and backups
+
     for name in CORE_TABLES:
         importlib.import_module(name)
     for module in modules:

@@ -7,15 +7,18 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from paifang.app import Application
+from paifang.core.exchange import Handler
 from paifang.core.runtime import Runtime
 from paifang.core.settings import CoreSettings
-from paifang.protocol import ForwardedHeaders, HttpProtocol
+from paifang.hotpath import hot_protocol
+from paifang.protocol import ForwardedHeaders
 
 log = logging.getLogger("paifang.server")
 
@@ -79,12 +82,15 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def configure(app: ASGIApp, settings: CoreSettings) -> uvicorn.Config:
-    """How uvicorn serves an application here."""
+def configure(
+    app: ASGIApp, settings: CoreSettings, hot: Mapping[bytes, Handler] = MappingProxyType({})
+) -> uvicorn.Config:
+    """How uvicorn serves an application, and paths that do not go through it, here."""
+    forwarded = ForwardedHeaders(app, settings.trusted_proxies)
     return uvicorn.Config(
-        ForwardedHeaders(app, settings.trusted_proxies),
+        forwarded,
         interface="asgi3",
-        http=HttpProtocol,
+        http=hot_protocol(hot, forwarded),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -105,7 +111,7 @@ async def serve(
     On the first signal the process is no longer ready, refuses new calls and lets running ones
     finish for ``drain_seconds``; a second signal ends it at once.
     """
-    server = _Server(configure(Application(runtime), runtime.settings), started)
+    server = _Server(configure(Application(runtime), runtime.settings, runtime.hot), started)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -10,8 +10,14 @@ from pathlib import Path
 
 import orjson
 
-from paifang.app import openapi
-from scripts.reference import commands_page, errors_page, permissions_page, settings_page
+from paifang.api import openapi
+from scripts.reference import (
+    commands_page,
+    errors_page,
+    permissions_page,
+    providers_page,
+    settings_page,
+)
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -27,6 +33,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page.write,
     "errors.md": errors_page.write,
     "permissions.md": permissions_page.write,
+    "providers.md": providers_page.write,
     "openapi.json": _openapi,
 }
 

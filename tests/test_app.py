@@ -11,7 +11,8 @@ from sqlalchemy import text
 from conftest import ADMIN_KEY
 from paifang.app import Application, open_runtime
 from paifang.core.auth import public
-from paifang.core.db import Db, bump_version, read_version
+from paifang.core.db import bump_version, read_version
+from paifang.core.db.request import Db
 from paifang.core.errors import Conflict
 from paifang.core.module import Module
 from paifang.core.runtime import Runtime

@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+import pytest
 from fastapi import APIRouter
 from starlette.routing import Route
 
-from paifang.checks import check_database, check_manifests, check_routes
+from paifang.checks import check, check_database, check_manifests, check_routes
 from paifang.core.auth import public, require
 from paifang.core.db import Database
 from paifang.core.jobs import Run, job
 from paifang.core.module import Menu, Module, Param
-from paifang.core.runtime import Runtime
+from paifang.core.runtime import ROLES, Runtime
 from paifang.core.secrets import open_secrets
 from paifang.core.settings import CoreSettings
 from paifang.registry import MODULES
@@ -115,6 +116,31 @@ def test_two_of_a_name_are_found() -> None:
     param = Param("test.limit", default=1)
     (finding,) = check_manifests([_module(params=(param, replace(param, default=2)))])
     assert finding.subject == "param test.limit"
+
+
+@pytest.mark.parametrize(
+    ("roles", "found"),
+    [
+        ({"gateway"}, set()),
+        ({"worker"}, {"param test.limit"}),
+        ({"console"}, {"param test.limit", "GET /api/v1/things", "test.things:read"}),
+        (ROLES, {"param test.limit", "GET /api/v1/things", "test.things:read"}),
+    ],
+)
+async def test_a_process_asserts_what_it_serves(
+    settings: CoreSettings, db: Database, roles: set[str], found: set[str]
+) -> None:
+    param = Param("test.limit", default=1)
+    wrong = _module(routers=(_router(),), params=(param, param))
+    runtime = Runtime(
+        settings=settings,
+        db=db,
+        secrets=open_secrets(settings),
+        modules=(*MODULES, wrong),
+        roles=frozenset(roles),
+    )
+    subjects = {f.subject for f in await check(runtime) if f.level == "error"}
+    assert subjects - {"database"} == found
 
 
 async def test_a_database_without_the_schema_is_found(

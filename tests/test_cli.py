@@ -1,6 +1,7 @@
 """The commands, as people type them."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ async def installation(tmp_path: Path, empty_database_url: URL) -> Installation:
     status, output = await made.command("migrate")
     assert status == 0, output
     return made
+
+
+def inside(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 async def test_a_stranger_finds_the_way(tmp_path: Path, database_kind: str) -> None:
@@ -44,6 +49,47 @@ async def test_a_misspelt_setting_ends_every_command(installation: Installation)
     status, output = await installation.command("check")
     assert status == 1
     assert "did you mean PAIFANG_GATEWAY_CURRENCY?" in output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("check",), ("doctor",), ("backup", "copy.tar.gz"), ("gateway", "tokens", "list")],
+)
+async def test_a_command_that_only_looks_makes_nothing_where_nothing_is(
+    tmp_path: Path, database_kind: str, command: tuple[str, ...]
+) -> None:
+    installation = Installation(tmp_path)
+    status, output = await installation.command("--home", "hoem", *command)
+    assert status == 1
+    assert "there is no installation in hoem" in output
+    assert "paifang migrate" in output
+    assert inside(tmp_path) == []
+    (tmp_path / "hoem").mkdir()  # a folder of somebody else's
+    status, output = await installation.command("--home", "hoem", *command)
+    assert (status, inside(tmp_path / "hoem")) == (1, []), output
+
+
+async def test_an_installation_that_keeps_everything_elsewhere_needs_no_folder(
+    tmp_path: Path, installation: Installation
+) -> None:
+    for name in ("secret", "encryption"):
+        [file] = installation.home.glob(f"{name}.key*")
+        variable = {"secret": "SECRET_KEY", "encryption": "ENCRYPTION_KEYS"}[name]
+        installation.variables[f"PAIFANG_{variable}"] = file.read_text().strip()
+    status, output = await installation.command("--home", "fresh", "gateway", "groups", "list")
+    assert status == 0, output
+
+
+@pytest.mark.parametrize("command", [("check",), ("up",), ("migrate",)])
+async def test_a_home_that_is_no_text_ends_every_command_in_one_line(
+    installation: Installation, command: tuple[str, ...]
+) -> None:
+    status, output = await installation.command("--home", os.fsdecode(b"h\xf6me"), *command)
+    assert status == 1
+    assert output.splitlines() == [
+        "Error: the settings are not right:",
+        "PAIFANG_HOME: Input should be valid UTF-8 text",
+    ]
 
 
 async def test_check_and_doctor_pass_on_a_fresh_installation(installation: Installation) -> None:

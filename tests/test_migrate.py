@@ -5,9 +5,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, inspect, text
+from sqlalchemy.exc import MultipleResultsFound
 
-from paifang import migrate
+from paifang import migrate, migrations
 from paifang.core.db import Database
 from paifang.core.settings import DbSettings, load
 
@@ -32,6 +34,24 @@ async def test_the_migrations_make_exactly_what_the_models_say(
 def test_the_history_is_one_line_without_a_branch() -> None:
     assert migrate.known_revisions()[0] == FIRST
     assert migrate.known_revisions()[-1] == migrate.head()
+
+
+def test_the_names_of_the_files_tell_the_history_that_alembic_reads_in_them() -> None:
+    script = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert migrate.known_revisions() == [r.revision for r in script.walk_revisions()][::-1]
+    assert [migrate.head()] == script.get_heads()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+async def test_a_history_with_two_ends_is_not_taken_for_one(
+    empty: Database, tmp_path: Path
+) -> None:
+    await migrate.upgrade(empty, backups=tmp_path)
+    async with empty.engine.begin() as connection:
+        await connection.execute(text("insert into alembic_version values ('0001')"))
+    with pytest.raises(MultipleResultsFound):
+        await migrate.current(empty)
+    await empty.close()
 
 
 async def test_two_processes_that_start_together_migrate_once(
@@ -115,6 +135,39 @@ async def test_who_waits_for_a_migration_outlasts_the_usual_time_outs(
     assert await waiting
     await first.close()
     await second.close()
+
+
+TIMEOUTS = {
+    "postgresql": "select current_setting('statement_timeout'), current_setting('lock_timeout')",
+    "mariadb": "select @@max_statement_time, @@lock_wait_timeout, @@innodb_lock_wait_timeout",
+}
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql", "mariadb"])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_no_connection_keeps_a_migrations_time_outs(
+    empty_database_url: URL, tmp_path: Path, database_kind: str, *, fails: bool
+) -> None:
+    usual = DbSettings(lock_timeout=7, statement_timeout=9)
+    fresh, used = (Database(empty_database_url, usual) for _ in range(2))
+    wanted = text(TIMEOUTS[database_kind])
+    async with fresh.engine.connect() as connection:
+        expected = (await connection.execute(wanted)).one()
+    if fails:
+        async with used.engine.begin() as connection:
+            await connection.execute(text("create table tokens (id integer)"))
+        with pytest.raises(Exception, match="tokens"):
+            await migrate.upgrade(used, backups=tmp_path)
+    else:
+        assert await migrate.upgrade(used, backups=tmp_path)
+    # As many at once as the pool may have kept.
+    connections = [await used.engine.connect() for _ in range(4)]
+    found = [(await connection.execute(wanted)).one() for connection in connections]
+    for connection in connections:
+        await connection.close()
+    assert found == [expected] * 4
+    await fresh.close()
+    await used.close()
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

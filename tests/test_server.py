@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from sqlalchemy import URL
 
 from conftest import ADMIN_KEY
 from doubles.installation import Installation, running
-from paifang import health, protocol
+from paifang import protocol
 from paifang.app import Application, open_runtime
 from paifang.core.runtime import ROLES, Runtime
 from paifang.core.settings import CoreSettings
+from paifang.health import answers as health
 from paifang.protocol import MAX_HEAD_BYTES, ForwardedHeaders
 from paifang.server import configure
 
@@ -403,7 +405,7 @@ async def test_a_body_over_the_limit_is_refused_without_being_kept(
 
 
 async def test_the_limit_is_a_setting(settings: CoreSettings) -> None:
-    settings = settings.model_copy(update={"max_api_body_bytes": 2048})
+    settings = replace(settings, max_api_body_bytes=2048)
     async with started(settings) as application:
         async with _asking(application) as client:
             body = {"id": "team"}
@@ -441,7 +443,7 @@ def _asking(application: Application) -> httpx.AsyncClient:
 async def test_browsers_are_told_to_keep_to_https_where_that_is_the_address(
     settings: CoreSettings, public_url: str, expected: str | None
 ) -> None:
-    settings = settings.model_copy(update={"public_url": public_url})
+    settings = replace(settings, public_url=public_url)
     async with started(settings) as application, _asking(application) as client:
         for path in ("/", TOKENS, "/nothing"):
             answer = await client.get(path)
@@ -501,6 +503,23 @@ async def test_a_gateway_does_not_wait_long_for_a_database_that_hangs(
 
         async with asyncio.timeout(health.READY_TIMEOUT * 0.9):
             await _is_ready(application, hanging, client, 200, "no answer")
+
+
+async def test_a_gateway_itself_sends_no_body_to_who_asks_for_the_head(
+    settings: CoreSettings,
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async with started(settings, frozenset({"gateway"})) as application:
+        # Without a server, which would take a body away.
+        scope = {"type": "http", "method": "HEAD", "path": "/livez", "headers": []}
+        await application(scope, None, send)  # type: ignore[arg-type]  # nothing is received
+    assert sent[0]["status"] == 200
+    assert dict(sent[0]["headers"])[b"content-length"] == b"26"
+    assert b"".join(message.get("body", b"") for message in sent) == b""
 
 
 async def _is_ready(

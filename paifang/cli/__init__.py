@@ -1,19 +1,64 @@
-"""The ``paifang`` command."""
+"""The ``paifang`` command. What a command needs is imported when it is called."""
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
 import click
 
 from paifang import __version__
-from paifang.cli.backups import backup, restore
-from paifang.cli.maintenance import check, doctor, migrate_command, openapi
-from paifang.cli.opening import opener
-from paifang.cli.serving import serve, up
+from paifang.core.module import Command, load
 from paifang.registry import MODULES
 
+if TYPE_CHECKING:
+    from paifang.core.runtime import Runtime
 
-class Commands(click.Group):
-    """Commands in the order they were added: what a newcomer needs stands first."""
+COMMANDS = (
+    Command(
+        "up",
+        "Start everything on one port: gateway, console, jobs and local models.",
+        "paifang.cli.serving:up",
+    ),
+    Command(
+        "serve",
+        "Start one part, for an installation of several processes.",
+        "paifang.cli.serving:serve",
+    ),
+    Command(
+        "doctor",
+        "Say what is on, what is off and why, and what to do about it.",
+        "paifang.cli.maintenance:doctor",
+    ),
+    Command(
+        "check",
+        "Assert what must be so before Paifang serves.",
+        "paifang.cli.maintenance:check",
+    ),
+    Command(
+        "migrate",
+        "Bring the database to this version's schema.",
+        "paifang.cli.maintenance:migrate_command",
+    ),
+    Command(
+        "backup",
+        "Write the database, the keys and the stored files into one FILE.",
+        "paifang.cli.backups:backup",
+    ),
+    Command(
+        "restore",
+        "Fill an empty database and home folder from a backup FILE.",
+        "paifang.cli.backups:restore",
+    ),
+    Command(
+        "openapi",
+        "Print the OpenAPI document of /api.",
+        "paifang.cli.maintenance:openapi",
+    ),
+)
+"""What a newcomer needs stands first; the modules' commands follow."""
+
+
+class _Listed(click.Group):
+    """Commands in the order they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of addition."""
@@ -21,7 +66,30 @@ class Commands(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(_Listed):
+    """Commands that are imported when they are called. Their names and first lines are known."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import it, if it is one."""
+        del ctx
+        places = [command.place for command in _commands() if command.name == cmd_name]
+        found: tuple[click.Command, ...] = load(places)
+        return found[0] if found else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them without importing any."""
+        _Listed(commands=self.commands).format_commands(ctx, formatter)
+
+
+def _commands() -> tuple[Command, ...]:
+    return (*COMMANDS, *(command for module in MODULES for command in module.commands))
+
+
+@click.group(
+    cls=Commands,
+    commands={c.name: click.Command(c.name, help=c.help) for c in _commands()},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, "--version", prog_name="paifang")
 @click.option(
     "--home",
@@ -35,14 +103,10 @@ def main(ctx: click.Context, home: str | None) -> None:
     Start with `paifang up`. Settings come from PAIFANG_* variables and .env files;
     `paifang doctor` says what is on, what is off and what to do about it.
     """
-    ctx.obj = opener({"PAIFANG_HOME": home})
 
+    def open_() -> "Awaitable[Runtime]":
+        from paifang.cli.opening import open_existing  # noqa: PLC0415  # half of Paifang
 
-def _add(*commands: Any) -> None:
-    for command in commands:
-        main.add_command(command)
+        return open_existing(home)
 
-
-_add(up, serve, doctor, check, migrate_command, backup, restore, openapi)
-for _module in MODULES:
-    _add(*_module.commands)
+    ctx.obj = open_

@@ -9,6 +9,7 @@ import click
 
 from paifang import backup as backups
 from paifang.cli.opening import (
+    existing_runtime,
     load_settings,
     need_database,
     option_home,
@@ -18,15 +19,15 @@ from paifang.cli.opening import (
 from paifang.core.runtime import Runtime
 
 
-def _run(ctx: click.Context, work: Callable[[Runtime], Awaitable[None]]) -> None:
+def _run(open_: Callable[[], Runtime], work: Callable[[Runtime], Awaitable[None]]) -> None:
     async def main() -> None:
-        runtime = runtime_from(load_settings({"PAIFANG_HOME": option_home(ctx)}))
+        runtime = open_()
         try:
             await work(runtime)
         finally:
             await runtime.db.close()
 
-    with plain_errors():
+    with plain_errors(backups.BackupError):
         asyncio.run(main())
 
 
@@ -46,7 +47,7 @@ def backup(ctx: click.Context, file: Path | None) -> None:
         await need_database(runtime)
         await backups.backup(runtime, target, say=click.echo)
 
-    _run(ctx, work)
+    _run(lambda: existing_runtime(option_home(ctx)), work)
 
 
 @click.command()
@@ -57,6 +58,10 @@ def restore(ctx: click.Context, file: Path) -> None:
 
     Nothing that exists is overwritten: pick a fresh --home, or an empty PAIFANG_DB_URL.
     """
-    with plain_errors():
-        backups.check_home(load_settings({"PAIFANG_HOME": option_home(ctx)}).home)
-    _run(ctx, lambda runtime: backups.restore(runtime, file, say=click.echo))
+    settings = load_settings({"PAIFANG_HOME": option_home(ctx)})
+    with plain_errors(backups.BackupError):
+        backups.check_home(settings.home)
+    _run(
+        lambda: runtime_from(settings),
+        lambda runtime: backups.restore(runtime, file, say=click.echo),
+    )

@@ -1,7 +1,6 @@
 """Commands that look after an installation."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,27 +8,18 @@ import click
 import orjson
 
 from paifang import checks, migrate
-from paifang.app import openapi as openapi_document
-from paifang.cli.opening import load_settings, option_home, plain_errors, runtime_from
+from paifang.cli.findings import print_findings
+from paifang.cli.opening import (
+    existing_runtime,
+    load_settings,
+    option_home,
+    plain_errors,
+    runtime_from,
+)
 from paifang.core.commands import json_option, print_json
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
 from paifang.doctor import diagnose
-
-MARKS = {"ok": "ok", "off": "off", "warning": "warning", "error": "ERROR"}
-
-
-def print_findings(findings: Sequence[Finding]) -> None:
-    """One line each, and what to do about it below."""
-    width = max((len(f.subject) for f in findings), default=0)
-    for finding in findings:
-        mark = click.style(
-            f"{MARKS[finding.level]:8}",
-            fg={"error": "red", "warning": "yellow"}.get(finding.level),
-        )
-        click.echo(f"{mark}{finding.subject.ljust(width)}  {finding.message}")
-        if finding.advice:
-            click.echo(f"{'':8}{'':{width}}  -> {finding.advice}")
 
 
 async def _closing(runtime: Runtime, findings: list[Finding]) -> list[Finding]:
@@ -57,7 +47,7 @@ def check(ctx: click.Context, *, as_json: bool) -> None:
     """
 
     async def run() -> list[Finding]:
-        runtime = runtime_from(load_settings({"PAIFANG_HOME": option_home(ctx)}))
+        runtime = existing_runtime(option_home(ctx))
         return await _closing(runtime, await checks.check(runtime))
 
     with plain_errors():
@@ -74,7 +64,7 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
     """Say what is on, what is off and why, and what to do about it."""
 
     async def run() -> list[Finding]:
-        runtime = runtime_from(load_settings({"PAIFANG_HOME": option_home(ctx)}))
+        runtime = existing_runtime(option_home(ctx))
         return await _closing(runtime, await diagnose(runtime))
 
     with plain_errors():
@@ -109,9 +99,9 @@ def migrate_command(ctx: click.Context) -> None:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 def openapi(output: Path | None) -> None:
     """Print the OpenAPI document of /api."""
-    document = orjson.dumps(
-        openapi_document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    )
+    from paifang.api import openapi as write  # noqa: PLC0415  # the other commands need no API
+
+    document = orjson.dumps(write(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if output is None:
         click.echo(document, nl=False)
         return

@@ -8,11 +8,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from paifang import checks
 from paifang.app import open_runtime
-from paifang.backup import BackupError
-from paifang.core.commands import Opener
-from paifang.core.db import UnsupportedDatabaseError
+from paifang.core.db import UnsupportedDatabaseError, engine
 from paifang.core.runtime import ROLES, Runtime
-from paifang.core.secrets import SecretsError
+from paifang.core.secrets import KEY_FILES, SecretsError
 from paifang.core.settings import CoreSettings, SettingsError, load
 from paifang.migrate import MigrationError
 from paifang.registry import settings_areas
@@ -39,12 +37,36 @@ def runtime_from(settings: CoreSettings, roles: frozenset[str] = ROLES) -> Runti
         ) from error
 
 
+def existing_runtime(home: str | None) -> Runtime:
+    """The runtime of an installation that is there; where none is, nothing is made.
+
+    Args:
+        home: The ``--home`` given.
+    """
+    settings = load_settings({"PAIFANG_HOME": home})
+    keys = (settings.admin_key, settings.secret_key, settings.encryption_keys)
+    elsewhere = all(setting.get_secret_value() for setting in (settings.db.url, *keys))
+    kept = (settings.home / name for name in (engine.FILE, *KEY_FILES))
+    if not elsewhere and not any(file.exists() for file in kept):
+        raise click.ClickException(
+            f"there is no installation in {settings.home}. --home or PAIFANG_HOME picks another "
+            "folder; `paifang up` makes one here and starts it, `paifang migrate` only makes it."
+        )
+    return runtime_from(settings)
+
+
 @contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
+def plain_errors(*others: type[Exception]) -> Iterator[None]:
     """What can go wrong outside our own code ends the command with a message."""
+    told: tuple[type[Exception], ...] = (
+        MigrationError,
+        UnsupportedDatabaseError,
+        SecretsError,
+        *others,
+    )
     try:
         yield
-    except (MigrationError, BackupError, UnsupportedDatabaseError, SecretsError) as error:
+    except told as error:
         raise click.ClickException(str(error)) from error
     except SettingsError as error:
         raise click.ClickException(f"the settings are not right:\n{error}") from error
@@ -59,19 +81,15 @@ def plain_errors() -> Iterator[None]:
         raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
-def opener(overrides: Mapping[str, str | None]) -> Opener:
-    """For commands that work on an existing installation."""
-
-    async def open_() -> Runtime:
-        runtime = runtime_from(load_settings(overrides))
-        try:
-            await need_database(runtime)
-        except click.ClickException:
-            await runtime.db.close()
-            raise
-        return runtime
-
-    return Opener(open_)
+async def open_existing(home: str | None) -> Runtime:
+    """For commands that work on an existing installation; its database is at our schema."""
+    runtime = existing_runtime(home)
+    try:
+        await need_database(runtime)
+    except click.ClickException:
+        await runtime.db.close()
+        raise
+    return runtime
 
 
 async def need_database(runtime: Runtime) -> None:

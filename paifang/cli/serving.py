@@ -8,7 +8,7 @@ import click
 
 from paifang import checks, migrate, server
 from paifang.cli.banner import print_banner
-from paifang.cli.maintenance import print_findings
+from paifang.cli.findings import print_findings
 from paifang.cli.opening import load_settings, option_home, plain_errors, runtime_from
 from paifang.core import logs
 from paifang.core.runtime import ROLES, Runtime

@@ -9,6 +9,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from paifang.core.errors import Forbidden, Unauthenticated
+from paifang.core.module import load
+from paifang.core.query import check_query
 
 # auto_error off: our own answer is a problem+json. It is here for the OpenAPI document alone,
 # where it makes "Authorize" appear; the authenticators read the header.
@@ -43,7 +45,7 @@ async def principal(request: Request) -> Principal:
     known = getattr(request.state, "principal", None)
     if known is None:
         runtime = request.app.state.runtime
-        for authenticator in runtime.authenticators:
+        for authenticator in load(runtime.authenticators):
             known = await authenticator(request, runtime)
             if known is not None:
                 break
@@ -62,12 +64,16 @@ ACCESS_MARK = "paifang_access"
 def require(permission: StrEnum) -> Any:
     """A dependency for ``dependencies=[require(GatewayPermission.TOKENS_READ)]`` on a route.
 
-    Exactly one of this and :func:`public` stands on every route; the start fails otherwise.
+    Exactly one of this and :func:`public` stands on every route; the start fails otherwise. Who
+    may call is also told which parameters of the URL there are none of.
     """
 
-    async def check(caller: Caller, _scheme: Annotated[Any, Depends(_bearer)]) -> None:
+    async def check(
+        request: Request, caller: Caller, _scheme: Annotated[Any, Depends(_bearer)]
+    ) -> None:
         if not caller.may(permission):
             raise Forbidden(f"This needs the permission {permission.value}.")
+        check_query(request)
 
     return _marked(check, permission)
 

@@ -5,8 +5,7 @@ import functools
 import shlex
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -15,6 +14,7 @@ import orjson
 
 from paifang.core.auth import Principal
 from paifang.core.errors import AppError
+from paifang.core.pagination import TOTAL_LIMIT, Page, PageQuery
 from paifang.core.runtime import Runtime
 from paifang.core.settings import CoreSettings
 
@@ -25,12 +25,9 @@ OPERATOR = Principal(id="command-line", name="Command line", kind="operator", al
 """Who acts when a command changes something: whoever may read the home folder's keys."""
 
 
-@dataclass(frozen=True)
-class Opener:
-    """In ``click``'s context object: opens the runtime when a command needs it."""
-
-    open: Callable[[], Awaitable[Runtime]]
-    """Loads the settings, and fails when the database is not at this version's schema."""
+Opener = Callable[[], Awaitable[Runtime]]
+"""In ``click``'s context object: loads the settings and opens the runtime when a command needs
+it. Fails when the database is not at this version's schema."""
 
 
 def runtime_command(
@@ -43,12 +40,12 @@ def runtime_command(
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        opener = click.get_current_context().find_object(Opener)
+        opener: Opener | None = click.get_current_context().find_root().obj
         if opener is None:
             raise click.ClickException("this command must be started by `paifang`")
 
         async def main() -> None:
-            runtime = await opener.open()
+            runtime = await opener()
             try:
                 await function(runtime, *args, **kwargs)
             finally:
@@ -78,12 +75,50 @@ def invocation(home: Path) -> str:
         words = ["paifang"]
     else:
         words = [str(started)]
-    if home != CoreSettings.model_fields["home"].default:
+    if home != CoreSettings.home:
         words += ["--home", str(home)]
     return shlex.join(words)
 
 
+ROWS = 100
+"""Rows of a page that a command lists."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+page_option = click.option(
+    "--page",
+    type=click.IntRange(1, 1_000_000),
+    default=1,
+    show_default=True,
+    help=f"{ROWS} rows a page.",
+)
+
+
+def page_query(page: int, sort: str = "") -> PageQuery:
+    """The page of a list that :data:`page_option` asks for."""
+    return PageQuery(page=page, page_size=ROWS, sort=sort)
+
+
+def print_list(
+    found: Page[T],
+    shown: Callable[[T], Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """A page of a list: as JSON in full, or as a table of some of its columns."""
+    rows = [shown(item) for item in found.items]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(columns, ([row[column] for column in columns] for row in rows))
+    print_rest(found)
+
+
+def print_rest(found: Page[Any]) -> None:
+    """Say, beside the output, that a page is not the whole list."""
+    if found.total > found.page * found.page_size:
+        total = f"more than {TOTAL_LIMIT}" if found.total > TOTAL_LIMIT else str(found.total)
+        click.echo(f"{total} in all: --page {found.page + 1} shows more.", err=True)
 
 
 def print_json(value: Any) -> None:
@@ -93,10 +128,16 @@ def print_json(value: Any) -> None:
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A plain table, columns as wide as their widest cell."""
-    cells = [[("-" if cell is None else str(cell)) for cell in row] for row in rows]
+    cells = [[_cell(cell) for cell in row] for row in rows]
     widths = [
         max([len(header), *(len(row[i]) for row in cells)]) for i, header in enumerate(headers)
     ]
     for row in [list(headers), *cells]:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

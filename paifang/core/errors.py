@@ -91,6 +91,11 @@ class Unavailable(AppError):
     title = "Something this needs is not available right now"
 
 
+def words(message: str) -> str:
+    """What a check of ours said, as Pydantic passes it on."""
+    return message.removeprefix("Value error, ")
+
+
 def problem(
     *,
     status: int,

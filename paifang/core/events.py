@@ -7,14 +7,12 @@ subscriber is retried on its own. It arrives a moment later; ask for what must b
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.jobs.job import Job, enqueue
-
-if TYPE_CHECKING:
-    from paifang.core.module import Module
+from paifang.core.module import Module, Place, load
 
 
 class Events:
@@ -24,19 +22,20 @@ class Events:
         ValueError: an event is not a dataclass, or a subscriber does not take its fields.
     """
 
-    def __init__(self, modules: Iterable["Module"] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
         self._jobs: dict[type, tuple[Job, ...]] = {}
         for module in modules:
             self._add(module.subscribers)
 
-    def _add(self, subscribers: Mapping[type, tuple[Job, ...]]) -> None:
+    def _add(self, subscribers: Mapping[type, tuple[Job | Place, ...]]) -> None:
         for event, jobs in subscribers.items():
             if not dataclasses.is_dataclass(event):
                 raise ValueError(f"the event {event.__qualname__} is not a dataclass")
-            for job in jobs:
+            loaded = load(jobs)
+            for job in loaded:
                 # A value of the right kind, to see whether the names fit.
                 job.check({field.name: "" for field in dataclasses.fields(event)})
-            self._jobs[event] = self._jobs.get(event, ()) + jobs
+            self._jobs[event] = self._jobs.get(event, ()) + loaded
 
     def subscribers(self, event: type) -> tuple[Job, ...]:
         """The jobs that handle an event."""

@@ -1,4 +1,8 @@
-"""Guards the API's request bodies: whose they are and how large, before they are read."""
+"""Guards the API's request bodies: whose they are and how large, before they are read, and how
+long they take.
+"""
+
+import asyncio
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +20,14 @@ class RequestTooLarge(AppError):
     title = "The request body is too large"
 
 
+class RequestTimeout(AppError):
+    """The request body took longer than the setting ``PAIFANG_API_BODY_TIMEOUT``."""
+
+    status = 408
+    code = "request_timeout"
+    title = "The request body did not arrive in time"
+
+
 class Refused(HTTPException):
     """A refusal raised while FastAPI reads a body.
 
@@ -28,17 +40,23 @@ class Refused(HTTPException):
 
 
 class BodyGuard:
-    """Lets nobody make us read a body who may not call, and nobody a large one.
+    """Lets nobody make us read a body who may not call, and nobody a large or an endless one.
 
     FastAPI reads and parses a body before a route's dependencies run. So the guard stands in
     ``receive``, where the route is known: a route that is not public wants its caller first, and
     what is, or says it is, over ``limit`` bytes is refused without being read or kept. Refused in
     there, it leaves as any error of that route does.
+
+    Args:
+        app: The ASGI application.
+        limit: Bytes a body may have.
+        seconds: How long a body may take from when the route asks for it to its last byte.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self._app = app
         self._limit = limit
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, its body guarded."""
@@ -46,17 +64,25 @@ class BodyGuard:
             await self._app(scope, receive, send)
             return
         size = 0
-        admitted = False
+        deadline: float | None = None
+        complete = False
 
         async def receive_guarded() -> Message:
-            nonlocal size, admitted
-            if not admitted:
+            nonlocal size, deadline, complete
+            if complete:
+                return await receive()  # whoever asks now waits for the client to leave
+            if deadline is None:
                 await self._admit(scope)
-                admitted = True
-            message = await receive()
+                deadline = asyncio.get_running_loop().time() + self._seconds
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise Refused(self._too_slow()) from None
             size += len(message.get("body", b""))
             if size > self._limit:
                 raise Refused(self._too_large())
+            complete = not message.get("more_body", False)
             return message
 
         await self._app(scope, receive_guarded, send)
@@ -69,6 +95,13 @@ class BodyGuard:
                 raise Refused(error) from None
         if _stated(scope) > self._limit:
             raise Refused(self._too_large())
+
+    def _too_slow(self) -> RequestTimeout:
+        # What still comes of the body is not to be taken for another request.
+        return RequestTimeout(
+            f"The whole body must arrive in {self._seconds:g} s; send it again, faster.",
+            headers={"Connection": "close"},
+        )
 
     def _too_large(self) -> RequestTooLarge:
         return RequestTooLarge(f"The body is over {self._limit} bytes, the most the API takes.")

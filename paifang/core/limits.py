@@ -8,15 +8,19 @@ the limit slips through, and a key at rest needs no memory.
 
 Nothing here knows what time it is: the caller passes ``now`` in seconds, best from
 :func:`time.monotonic`. Nothing here awaits, so within one event loop each call is atomic.
+Processes that share limits use :mod:`paifang.core.leases` in the place of :class:`Limiter`.
 """
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_TOLERANCE = 1e-4
+TOLERANCE = 1e-4
 """Share of one unit that rounding may give away; far above float error, far below a unit."""
+
+ROUND_UP = 1 - 1e-6
+"""Added to seconds before the fraction is cut off; less than a microsecond over is not over."""
 
 _PRUNE_FROM = 1024
 """Keys held before the first sweep for keys at rest."""
@@ -52,137 +56,167 @@ class Slots:
             raise ValueError("slots need a limit of 0 or more and a positive retry_after")
 
 
-class Ask(NamedTuple):
-    """One limit that a call has to pass."""
+class Limit(NamedTuple):
+    """One limit that calls have to pass."""
 
     name: str
-    """What the limit is called in headers and errors."""
-    key: Hashable
+    """What it is called in headers and errors."""
+    key: str
     """Whose account it is. One key is one account: two limits of a token need two keys."""
     rule: Rate | Slots
-    cost: int = 1
-    """Units the call takes; for slots always 1."""
+    weighed: bool = False
+    """A call takes as many units of the rate as it weighs; else, and of slots, always one."""
 
 
-class State(NamedTuple):
-    """How one limit stands, for ``RateLimit`` headers."""
+RateTerms = tuple[str, bool, float, float, float, float]
+"""A rate's arithmetic, as a plain tuple, which is taken apart faster than any other.
 
-    name: str
-    limit: int
-    remaining: int
-    """Whole units left; 0 in debt."""
-    reset: float
-    """Seconds until all units are back if nothing more is taken; 0 for slots."""
+Its key; whether it is weighed; seconds in which one unit is earned back (infinite for a limit of
+0); seconds of refill that may be used up; its period; units earned back in a second.
+"""
 
 
-class Allowed(NamedTuple):
-    """The call may go on; every limit asked for has been charged."""
+class Bundle:
+    """Limits that a call passes together, all or none, worked out once for many calls.
 
-    states: tuple[State, ...]
-    """After the charge, in the order asked."""
+    Keys must differ from one another.
+    """
+
+    __slots__ = ("limits", "rate_keys", "rates", "slot_keys", "slots", "weighed")
+
+    def __init__(self, limits: Iterable[Limit]) -> None:
+        limits = sorted(limits, key=lambda limit: isinstance(limit.rule, Slots))
+        self.limits = tuple(limits)
+        """Rates first, each kind in the order given."""
+        self.rates = tuple(
+            [_terms(limit, limit.rule) for limit in limits if isinstance(limit.rule, Rate)]
+        )
+        self.rate_keys = tuple([terms[0] for terms in self.rates])
+        self.slots = tuple(
+            [(limit.key, limit.rule.limit) for limit in limits if isinstance(limit.rule, Slots)]
+        )
+        self.slot_keys = tuple([key for key, _ in self.slots])
+        self.weighed = tuple(
+            [(terms[0], terms[2]) for terms in self.rates if terms[1] and terms[5]]
+        )
+        """Keys and units of the rates whose charge is corrected at a call's end."""
+
+
+def _terms(limit: Limit, rate: Rate) -> RateTerms:
+    if not rate.limit:
+        return (limit.key, limit.weighed, math.inf, 0.0, rate.period, 0.0)
+    unit = rate.period / rate.limit
+    most = rate.period + unit * TOLERANCE
+    return (limit.key, limit.weighed, unit, most, rate.period, rate.limit / rate.period)
+
+
+Standing = list[float]
+"""How the limits of a bundle stand, in its order.
+
+Three numbers for a rate: units left, seconds until all are back if nothing more is taken, and
+these seconds such that cutting off the fraction rounds up. One number for slots: those left. What
+is left is never negative, and its fraction says nothing.
+"""
 
 
 class Refused(NamedTuple):
     """The call may not go on; nothing has been charged."""
 
-    name: str
+    limit: Limit
     """The limit that says no; of several, the one that says it longest."""
-    limit: int
-    remaining: int
     retry_after: float
     """Seconds after which the same call would pass, as far as this limit knows; finite."""
     never: bool
-    """True when the cost alone is over the limit, so that no waiting will help."""
-    states: tuple[State, ...]
-    """All limits asked for, uncharged, in the order asked."""
+    """True when what the call takes is over the limit, so that no waiting will help."""
+    standing: Standing
+    """Uncharged."""
 
 
 class Limiter:
     """The accounts of all keys. One float per key with a rate, one int per key with slots."""
 
     def __init__(self) -> None:
-        self._tat: dict[Hashable, float] = {}
-        self._held: dict[Hashable, int] = {}
+        self._tat: dict[str, float] = {}
+        self._held: dict[str, int] = {}
         self._prune_at = _PRUNE_FROM
 
-    def acquire(self, asks: Sequence[Ask], now: float) -> Allowed | Refused:
-        """Charge all of these limits, or none of them.
+    def acquire(self, bundle: Bundle, now: float, weight: int = 1) -> Standing | Refused:
+        """Charge all limits of a bundle, or none of them.
 
-        Keys must differ from one another. Raises ``ValueError`` for a negative cost.
+        Raises ``ValueError`` for a negative weight.
         """
-        tats, held = self._tat, self._held
-        states: list[State] = []
-        rates: list[tuple[Hashable, float]] = []
-        slots: list[tuple[Hashable, int]] = []
         # All in one pass: this is on the path of every call. What is refused is worked out anew.
-        for name, key, rule, cost in asks:
-            limit = rule.limit
-            if isinstance(rule, Slots):
-                taken = held.get(key, 0) + 1
-                if taken > limit:
-                    return self._refused(asks, now)
-                slots.append((key, taken))
-                states.append(State(name, limit, limit - taken, 0.0))
-                continue
-            if not 0 <= cost <= limit or not limit:
-                return self._refused(asks, now)
-            period = rule.period
-            tat = tats.get(key, now)
-            tat = max(now, tat) + cost * period / limit
-            used = tat - now  # seconds of refill
-            if used - period > period / limit * _TOLERANCE:
-                return self._refused(asks, now)
-            if cost:
-                rates.append((key, tat))
-            left = math.floor((1 - used / period) * limit + _TOLERANCE)
-            states.append(State(name, limit, max(0, left), used))
-        held.update(slots)
-        tats.update(rates)
+        tats = self._tat
+        standing: Standing = []
+        moved: list[float] = []
+        for key, weighed, unit, most, period, per_second in bundle.rates:
+            used = tats.get(key, now) - now  # seconds of refill
+            if used < 0.0:  # noqa: PLR1730  # max() is a call, for each limit of each call
+                used = 0.0
+            used += weight * unit if weighed else unit
+            # So, because a weight of 0 of a limit of 0 is not a number.
+            if not used <= most or weight < 0:
+                return self._refused(bundle, now, weight)
+            moved.append(now + used)
+            standing += ((period - used) * per_second + TOLERANCE, used, used + ROUND_UP)
+        held = self._held
+        for key, limit in bundle.slots:
+            left = limit - 1 - held.get(key, 0)
+            if left < 0:
+                return self._refused(bundle, now, weight)
+            standing.append(left)
+        tats.update(zip(bundle.rate_keys, moved))  # noqa: B905  # strict= costs more than the rest
+        for key in bundle.slot_keys:
+            held[key] = held.get(key, 0) + 1
         if len(tats) > self._prune_at:
             self.prune(now)
-        return Allowed(tuple(states))
+        return standing
 
-    def _refused(self, asks: Sequence[Ask], now: float) -> Refused:
-        worst, wait = 0, 0.0
-        for number, ask in enumerate(asks):
-            need = self._wait(ask, now)
-            if need > wait:
-                worst, wait = number, need
-        states = tuple([self.peek(ask, now) for ask in asks])
-        name, limit, remaining, reset = states[worst]
-        never = wait == math.inf
-        return Refused(name, limit, remaining, max(reset, 1.0) if never else wait, never, states)
-
-    def peek(self, ask: Ask, now: float) -> State:
-        """How a limit stands; charges nothing, and its cost does not matter."""
-        rule = ask.rule
-        if isinstance(rule, Slots):
-            free = rule.limit - self._held.get(ask.key, 0)
-            return State(ask.name, rule.limit, max(free, 0), 0.0)
-        used = max(self._tat.get(ask.key, now) - now, 0.0)  # seconds of refill
-        left = math.floor((1 - used / rule.period) * rule.limit + _TOLERANCE)
-        return State(ask.name, rule.limit, max(left, 0), used)
-
-    def settle(self, key: Hashable, rate: Rate, difference: int, now: float) -> None:
-        """Correct an estimate: charge ``difference`` more units, or give them back if negative.
+    def finish(self, bundle: Bundle, difference: int, now: float) -> None:
+        """A call that was let through is over: give its slots back, and correct its weight.
 
         What was consumed is charged in full, even beyond the limit: the account is then in debt,
         and nothing is allowed until the debt is earned back. Giving back never makes more than a
         full account.
+
+        Args:
+            bundle: What it passed.
+            difference: Units it consumed beyond its weight; negative when it was less.
+            now: As for :meth:`acquire`.
         """
-        if difference and rate.limit:
-            self._charge(key, rate, difference, now)
+        held = self._held
+        for key in bundle.slot_keys:
+            count = held.get(key, 0)
+            if count > 1:
+                held[key] = count - 1
+            elif count:
+                del held[key]
+        if not difference:
+            return
+        tats = self._tat
+        for key, unit in bundle.weighed:
+            tat = tats.get(key, now)
+            if difference > 0 and tat < now:
+                tat = now
+            tat += difference * unit
+            if tat > now:
+                tats[key] = tat
+            else:
+                tats.pop(key, None)
+        if len(tats) > self._prune_at:
+            self.prune(now)
 
-    def release(self, key: Hashable) -> bool:
-        """Give one slot back. False when none was taken; the count never goes below zero."""
-        held = self._held.get(key, 0)
-        if held > 1:
-            self._held[key] = held - 1
-        elif held:
-            del self._held[key]
-        return held > 0
+    def standing(self, bundle: Bundle, now: float) -> Standing:
+        """How the limits stand; charges nothing."""
+        standing: Standing = []
+        for key, _, _, _, period, per_second in bundle.rates:
+            used = max(self._tat.get(key, now) - now, 0.0)
+            left = max((period - used) * per_second + TOLERANCE, 0.0)
+            standing += (left, used, used + ROUND_UP)
+        standing += [max(limit - self._held.get(key, 0), 0) for key, limit in bundle.slots]
+        return standing
 
-    def held(self, key: Hashable) -> int:
+    def held(self, key: str) -> int:
         """Slots taken at present."""
         return self._held.get(key, 0)
 
@@ -200,30 +234,44 @@ class Limiter:
         """Keys held in memory."""
         return len(self._tat) + len(self._held)
 
-    def _wait(self, ask: Ask, now: float) -> float:
-        """Seconds until this limit would allow the cost: 0 for now, infinite for never."""
-        rule, cost = ask.rule, ask.cost
-        if isinstance(rule, Slots):
-            if self._held.get(ask.key, 0) < rule.limit:
-                return 0.0
-            return rule.retry_after if rule.limit else math.inf
-        if cost < 0:
-            raise ValueError("a cost must not be negative; use settle to give back")
-        if cost > rule.limit or not rule.limit:
-            return math.inf
-        # The same arithmetic as in acquire, so that both round alike.
-        used = max(self._tat.get(ask.key, now), now) + cost * rule.period / rule.limit - now
-        over = used - rule.period
-        return over if over > rule.period / rule.limit * _TOLERANCE else 0.0
+    def _refused(self, bundle: Bundle, now: float, weight: int) -> Refused:
+        if weight < 0:
+            raise ValueError("a weight must not be negative; finish gives back")
+        waits = [rate_wait(t, self._tat.get(t[0], now) - now, weight) for t in bundle.rates]
+        rules = [limit.rule for limit in bundle.limits[len(waits) :]]
+        for (key, _), rule in zip(bundle.slots, rules, strict=True):
+            assert isinstance(rule, Slots)  # noqa: S101  # Bundle puts them last
+            waits.append(slot_wait(rule, self._held.get(key, 0)))
+        return refusal(bundle, waits, self.standing(bundle, now))
 
-    def _charge(self, key: Hashable, rate: Rate, units: int, now: float) -> None:
-        tat = self._tat.get(key, now)
-        if units > 0:
-            tat = max(tat, now)
-        tat += units * rate.period / rate.limit
-        if tat > now:
-            self._tat[key] = tat
-            if len(self._tat) > self._prune_at:
-                self.prune(now)
-        else:
-            self._tat.pop(key, None)
+
+def rate_wait(terms: RateTerms, used: float, weight: int) -> float:
+    """Seconds until a rate lets a call through: 0 for now, infinite for never.
+
+    Args:
+        terms: The rate.
+        used: Seconds of refill that are used up.
+        weight: Of the call.
+    """
+    _, weighed, unit, most, period, _ = terms
+    needed = weight * unit if weighed else unit
+    if not needed <= most:
+        return math.inf
+    # The same arithmetic as in acquire, so that both round alike.
+    used = max(used, 0.0) + needed
+    return used - period if used > most else 0.0
+
+
+def slot_wait(slots: Slots, held: int) -> float:
+    """Seconds to tell a caller who wants a slot: 0 when there is one, infinite for never."""
+    if held < slots.limit:
+        return 0.0
+    return slots.retry_after if slots.limit else math.inf
+
+
+def refusal(bundle: Bundle, waits: list[float], standing: Standing) -> Refused:
+    """A refusal by the limit with the longest of these waits, one for each of the bundle's."""
+    wait = max(waits)
+    limit = bundle.limits[waits.index(wait)]
+    never = wait == math.inf
+    return Refused(limit, 1.0 if never else wait, never, standing)

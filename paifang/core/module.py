@@ -1,26 +1,49 @@
-"""What a module brings: one frozen record, no scanning, no patching at run time."""
+"""What a module brings: one frozen record, no scanning, no patching at run time.
 
-from collections.abc import Awaitable, Callable, Mapping
+A part is in the manifest itself, or its place is: ``"paifang.modules.hello.greetings.jobs:JOBS"``.
+Then it is imported by the processes that need it and by no other. :func:`load` makes the part of
+either.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-from fastapi import APIRouter, Request
-
-from paifang.core.settings import Section
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    import click
+    from fastapi import APIRouter, Request
 
     from paifang.core.auth import Principal
     from paifang.core.jobs import Job
     from paifang.core.runtime import Runtime
+    from paifang.core.settings import Section
 
-Authenticator = Callable[[Request, "Runtime"], Awaitable["Principal | None"]]
+T = TypeVar("T")
+
+Place = str
+"""Where a part is: ``package.file:name``."""
+
+Authenticator = Callable[["Request", "Runtime"], Awaitable["Principal | None"]]
 """Looks at a request's credentials; None when they are not of its kind."""
 
 Start = Callable[["Runtime"], Awaitable[Callable[[], Awaitable[None]]]]
 """Starts what a module runs beside requests and returns what stops it."""
+
+Mount = Callable[["Runtime"], Any]
+"""Makes an ASGI app; None in a process whose roles do not include it."""
+
+
+def load(parts: Iterable[T | Place]) -> tuple[T, ...]:
+    """The parts themselves, imported where they are given by their place.
+
+    A place may name a tuple; then its entries are the parts.
+    """
+    found: list[T] = []
+    for part in parts:
+        named = resolve_name(part) if isinstance(part, str) else part
+        found.extend(named if isinstance(named, tuple) else (named,))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -46,6 +69,16 @@ class Param:
 
 
 @dataclass(frozen=True)
+class Command:
+    """A command below ``paifang``. It is imported when it is called, not when it is listed."""
+
+    name: str
+    help: str
+    """The first line of what its ``--help`` says."""
+    place: Place
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a check or the doctor found."""
 
@@ -66,23 +99,22 @@ class Module:
     """The manifest of a module: its ``module.py`` defines one, ``registry.py`` lists them."""
 
     name: str
-    routers: tuple[APIRouter, ...] = ()
+    routers: "tuple[APIRouter | Place, ...]" = ()
     """Mounted under ``/api/v1``."""
-    root_routers: tuple[APIRouter, ...] = ()
+    root_routers: "tuple[APIRouter | Place, ...]" = ()
     """Mounted at their own paths: APIs that imitate another service's."""
     permissions: type[StrEnum] | None = None
     menu: tuple[Menu, ...] = ()
-    jobs: tuple["Job", ...] = ()
-    subscribers: Mapping[type, tuple["Job", ...]] = field(default_factory=dict)
+    jobs: "tuple[Job | Place, ...]" = ()
+    subscribers: "Mapping[type, tuple[Job | Place, ...]]" = field(default_factory=dict)
     """Event class to the jobs that handle it."""
     params: tuple[Param, ...] = ()
-    settings: Mapping[str, type[Section]] = field(default_factory=dict)
+    settings: "Mapping[str, type[Section] | Place]" = field(default_factory=dict)
     """Areas of settings by name."""
-    commands: tuple["click.Command", ...] = ()
-    mounts: Mapping[str, Callable[["Runtime"], Any]] = field(default_factory=dict)
-    """Path prefix to a factory of an ASGI app that answers everything below it; the factory
-    returns None in a process whose roles do not include it."""
-    authenticators: tuple[Authenticator, ...] = ()
-    starts: tuple[Start, ...] = ()
-    checks: tuple[Check, ...] = ()
+    commands: tuple[Command, ...] = ()
+    mounts: Mapping[str, Mount | Place] = field(default_factory=dict)
+    """Path prefix to a factory of what answers everything below it."""
+    authenticators: tuple[Authenticator | Place, ...] = ()
+    starts: tuple[Start | Place, ...] = ()
+    checks: tuple[Check | Place, ...] = ()
     """For ``paifang check`` and ``doctor``."""

@@ -1,23 +1,27 @@
 """Keys of this installation: made at the first start, kept in home with mode 0600."""
 
+import base64
 import contextlib
+import functools
 import hmac
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING
 
 from paifang.core.files import sync_folder, write_private
 from paifang.core.settings import CoreSettings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 
 class SecretsError(Exception):
     """A key is missing, too short or unreadable; the message says which and where."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Secrets:
     """The keys. Nothing here is ever logged; ``repr`` hides it."""
 
@@ -25,7 +29,8 @@ class Secrets:
     admin_key_path: Path | None
     """Where the administrator key is kept; None when a setting gives it."""
     secret_key: bytes
-    cipher: MultiFernet
+    encryption_keys: tuple[bytes, ...]
+    """Fernet keys, the current one first."""
 
     def __repr__(self) -> str:
         """No secrets."""
@@ -37,7 +42,7 @@ class Secrets:
 
     def encrypt(self, text: str) -> bytes:
         """Encrypt with the current key (Fernet: AES-128-CBC with HMAC-SHA256)."""
-        return self.cipher.encrypt(text.encode())
+        return self._cipher.encrypt(text.encode())
 
     def decrypt(self, data: bytes) -> str:
         """Decrypt with whichever of the keys fits.
@@ -45,8 +50,10 @@ class Secrets:
         Raises:
             SecretsError: none does.
         """
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415  # see _cipher
+
         try:
-            return self.cipher.decrypt(data).decode()
+            return self._cipher.decrypt(data).decode()
         except InvalidToken as error:
             raise SecretsError(
                 "A stored credential can't be decrypted: PAIFANG_ENCRYPTION_KEYS (or "
@@ -55,10 +62,19 @@ class Secrets:
 
     def rotate(self, data: bytes) -> bytes:
         """The same secret, encrypted with the current key."""
-        return self.cipher.rotate(data)
+        return self._cipher.rotate(data)
+
+    @functools.cached_property
+    def _cipher(self) -> "MultiFernet":
+        # Seven megabytes, and who has no credential stored never needs them.
+        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415  # as just said
+
+        return MultiFernet([Fernet(key) for key in self.encryption_keys])
 
 
 SHORTEST_ADMIN_KEY = 16
+KEY_FILES = ("admin.key", "secret.key", "encryption.keys")
+"""Where keys are kept in the home folder, when no setting gives them."""
 
 
 def _at_home(settings: CoreSettings) -> bool:
@@ -95,10 +111,11 @@ def open_secrets(settings: CoreSettings) -> Secrets:
     if len(signing) < 32:
         raise SecretsError("PAIFANG_SECRET_KEY needs at least 32 characters")
     keys = settings.encryption_keys.get_secret_value() or _kept(
-        settings.home / "encryption.keys", Fernet.generate_key().decode()
+        settings.home / "encryption.keys",
+        base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     )
     try:
-        cipher = MultiFernet([Fernet(k.strip()) for k in keys.replace("\n", ",").split(",") if k])
+        encryption_keys = tuple(_fernet_key(k) for k in keys.replace("\n", ",").split(",") if k)
     except ValueError as error:
         raise SecretsError(
             "PAIFANG_ENCRYPTION_KEYS must be Fernet keys (32 bytes, URL-safe base64), "
@@ -108,8 +125,15 @@ def open_secrets(settings: CoreSettings) -> Secrets:
         admin_key=admin,
         admin_key_path=None if given_admin else admin_path,
         secret_key=signing.encode(),
-        cipher=cipher,
+        encryption_keys=encryption_keys,
     )
+
+
+def _fernet_key(text: str) -> bytes:
+    key = text.strip().encode()
+    if len(base64.urlsafe_b64decode(key)) != 32:
+        raise ValueError("not 32 bytes")
+    return key
 
 
 def _kept(path: Path, fresh: str) -> str:

@@ -1,24 +1,36 @@
-"""Serves the welcome page, ``/docs``, ``/redoc`` and ``/openapi.json`` from the package."""
+"""Serves the welcome page, ``/docs``, ``/redoc`` and ``/openapi.json`` from the package, and a page
+to browsers that ask for what is not there.
+"""
 
+import asyncio
 import functools
 import gzip
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from paifang import __version__
 from paifang.core.auth import public
 from paifang.core.errors import NotFound, Unavailable
-from paifang.core.http import DEFAULT_CSP
+from paifang.core.headers import DEFAULT_CSP
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 pages_router = APIRouter(tags=["pages"], include_in_schema=False)
 
 PACKAGE = Path(__file__).parent.parent
 STATIC = PACKAGE / "pages" / "static"
+BAR = PACKAGE / "pages" / "bar.html"
+"""What stands at the top of every page, where :data:`BAR_HERE` is."""
+BAR_HERE = "<!-- bar -->\n"
+ADDRESSES = {"home.html": "/", "docs.html": "/docs", "redoc.html": "/redoc"}
 REFERENCE = PACKAGE / "web" / "reference"
 """Swagger UI and Redoc, copied there by ``make web``; inside the wheel, not in git."""
 
@@ -119,11 +131,21 @@ def _need_reference() -> None:
         raise Unavailable("The API reference is not built; run `make web`. /openapi.json is there.")
 
 
+def assemble(path: Path) -> str:
+    """A page with its bar, which names the place one is at, and with the version."""
+    here = ADDRESSES.get(path.name, "")
+    bar = BAR.read_text(encoding="utf-8").replace(
+        f'href="{here}" data', f'href="{here}" aria-current="page" data'
+    )
+    if here == "/":  # its heading is the house's name
+        bar = "".join(line for line in bar.splitlines(keepends=True) if 'class="house"' not in line)
+    page = path.read_text(encoding="utf-8").replace(BAR_HERE, bar)
+    return page.replace("@version@", __version__)
+
+
 @functools.lru_cache(maxsize=64)
-def _load(path: Path, _changed: int) -> Page:
-    content = path.read_bytes()
-    if path.suffix == ".html":
-        content = content.replace(b"@version@", __version__.encode())
+def _load(path: Path, *_changed: int) -> Page:
+    content = assemble(path).encode() if path.suffix == ".html" else path.read_bytes()
     return _page(content, TYPES[path.suffix])
 
 
@@ -133,7 +155,34 @@ def _file(request: Request, folder: Path, name: str) -> Response:
     path = known.get(name)
     if path is None or path.suffix not in TYPES or not path.is_file():
         raise NotFound("There is no such file here.")
-    return _answer(request, _load(path, path.stat().st_mtime_ns))
+    return _answer(request, _load(path, path.stat().st_mtime_ns, BAR.stat().st_mtime_ns))
+
+
+def install_missing_page(api: FastAPI) -> None:
+    """Give browsers a page where an address leads nowhere; below ``/api`` it stays a problem."""
+    usual = cast("Handler", api.exception_handlers[HTTPException])
+
+    async def missing(request: Request, error: Exception) -> Response:
+        unknown = isinstance(error, HTTPException) and error.status_code == 404
+        if not unknown or not _is_for_a_person(request):
+            return await usual(request, error)
+        path = STATIC / "missing.html"
+        changed = path.stat().st_mtime_ns, BAR.stat().st_mtime_ns
+        page = await asyncio.to_thread(_load, path, *changed)
+        headers = {"cache-control": "no-cache", "vary": "accept"}
+        return Response(page.plain, 404, headers, page.media_type)
+
+    api.add_exception_handler(HTTPException, missing)
+
+
+def _is_for_a_person(request: Request) -> bool:
+    """Whether a browser asks for a page: programs take anything, or JSON."""
+    if request.method not in READ or request.url.path.startswith("/api/"):
+        return False
+    wanted = [
+        entry.partition(";")[0].strip() for entry in request.headers.get("accept", "").split(",")
+    ]
+    return "text/html" in wanted
 
 
 def _answer(request: Request, page: Page) -> Response:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from fastapi.routing import APIRoute
 
-from paifang.app import routers
+from paifang.api import routers
 from paifang.core.auth import declared_access
 from paifang.registry import MODULES
 from scripts.reference.markdown import code, page, prose, table

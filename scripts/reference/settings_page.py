@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, SecretStr
-from pydantic.fields import FieldInfo
-
-from paifang.core.settings import ALIASES, PREFIX, settings_class
+from paifang.core.settings import (
+    ALIASES,
+    PREFIX,
+    Secret,
+    Section,
+    Setting,
+    areas,
+    own,
+    settings_class,
+)
 from paifang.registry import settings_areas
 from scripts.reference.markdown import code, page, prose, table
 
@@ -28,15 +33,10 @@ Switches take `true` and `false`. Secrets (keys, URLs with passwords) are masked
 def write() -> str:
     """The page."""
     parts = [INTRODUCTION]
-    model = settings_class(settings_areas())
-    own = [
-        row(f"{PREFIX}{name.upper()}", field)
-        for name, field in model.model_fields.items()
-        if area_of(field) is None
-    ]
-    parts.append(_section("The process", "", own))
-    for title, text, fields in _areas(model, PREFIX, ""):
-        parts.append(_section(title, text, [row(name, field) for name, field in fields]))
+    everything = settings_class(settings_areas())
+    parts.append(_section("The process", "", _rows(everything, PREFIX)))
+    for title, area, prefix in _areas(everything, PREFIX, ""):
+        parts.append(_section(title, prose(area.__doc__), _rows(area, prefix)))
     aliases = [[code(alias), code(name)] for alias, name in ALIASES.items()]
     parts.append(
         "## Names of AI Proxy\n\nTaken when the setting itself is not given, so that a deployment "
@@ -45,31 +45,25 @@ def write() -> str:
     return page("Settings", *parts)
 
 
-def area_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The class of a field that is an area of settings; None for a setting."""
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-
-
-def row(name: str, field: FieldInfo) -> list[str]:
-    """One setting of a table."""
-    return [code(name), default_of(field), _values_of(field), field.description or ""]
+def _rows(section: type[Section], prefix: str) -> list[list[str]]:
+    return [
+        [
+            code(f"{prefix}{name.upper()}"),
+            default_of(known),
+            _values_of(kind, known),
+            known.description,
+        ]
+        for name, kind, known in own(section)
+    ]
 
 
 def _areas(
-    model: type[BaseModel], prefix: str, above: str
-) -> Iterator[tuple[str, str, list[tuple[str, FieldInfo]]]]:
-    for name, field in model.model_fields.items():
-        kind = area_of(field)
-        if kind is None:
-            continue
-        title = f"{above}{name}"
+    section: type[Section], prefix: str, above: str
+) -> Iterator[tuple[str, type[Section], str]]:
+    for name, area in areas(section):
         inner = f"{prefix}{name.upper()}_"
-        own = [
-            (f"{inner}{n.upper()}", f) for n, f in kind.model_fields.items() if area_of(f) is None
-        ]
-        yield title, prose(kind.__doc__), own
-        yield from _areas(kind, inner, f"{title}.")
+        yield f"{above}{name}", area, inner
+        yield from _areas(area, inner, f"{above}{name}.")
 
 
 def _section(title: str, text: str, rows: list[list[str]]) -> str:
@@ -77,10 +71,10 @@ def _section(title: str, text: str, rows: list[list[str]]) -> str:
     return "\n\n".join(part for part in (f"## {title}", text, shown) if part)
 
 
-def default_of(field: FieldInfo) -> str:
+def default_of(known: Setting) -> str:
     """The default as one would write it."""
-    value: Any = field.get_default(call_default_factory=True)
-    if isinstance(value, SecretStr):
+    value = known.default
+    if isinstance(value, Secret):
         value = value.get_secret_value()
     if value is None or value == "":
         return "empty"
@@ -91,21 +85,11 @@ def default_of(field: FieldInfo) -> str:
     return code(value.as_posix() if isinstance(value, Path) else str(value))
 
 
-def _values_of(field: FieldInfo) -> str:
-    kind = field.annotation
+def _values_of(kind: Any, known: Setting) -> str:
     if get_origin(kind) is Literal:
         return ", ".join(code(str(choice)) for choice in get_args(kind))
-    bounds = [
-        f"{sign} {getattr(rule, name)}"
-        for rule in field.metadata
-        for kind_of_rule, sign, name in (
-            (Ge, "≥", "ge"),
-            (Gt, ">", "gt"),
-            (Le, "≤", "le"),
-            (Lt, "<", "lt"),
-        )
-        if isinstance(rule, kind_of_rule)
-    ]
+    signs = (("≥", known.ge), (">", known.gt), ("≤", known.le), ("<", known.lt))
+    bounds = [f"{sign} {limit}" for sign, limit in signs if limit is not None]
     word = {bool: "switch", int: "whole number", float: "number", Path: "folder"}
     if kind == Path | None:
         return "folder"

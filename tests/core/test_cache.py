@@ -8,18 +8,18 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from pydantic import SecretStr
 from redis import Redis
 
-from paifang.core.cache import Cache, MemoryCache, RedisCache, open_cache
+from paifang.core.cache import Cache, MemoryCache, open_cache
 from paifang.core.cache import redis as redis_module
+from paifang.core.cache.redis import RedisCache
 from paifang.core.ids import uuid7
-from paifang.core.settings import RedisSettings, SettingsError
+from paifang.core.settings import RedisSettings, Secret, SettingsError
 from plugins.others import RedisServer
 
 
 def redis_cache(url: str, *, timeout: float = 2.0, **values) -> RedisCache:
-    settings = RedisSettings(url=SecretStr(url), timeout=timeout)
+    settings = RedisSettings(url=Secret(url), timeout=timeout)
     return RedisCache(settings, namespace=f"test:{uuid7().hex}", **values)
 
 
@@ -182,14 +182,14 @@ async def test_memory_goes_by_its_own_clock():
 
 async def test_the_settings_choose_the_cache():
     assert isinstance(open_cache(RedisSettings()), MemoryCache)
-    cache = open_cache(RedisSettings(url=SecretStr("redis://127.0.0.1:1/0")))
+    cache = open_cache(RedisSettings(url=Secret("redis://127.0.0.1:1/0")))
     assert isinstance(cache, RedisCache)
     await cache.close()
 
 
 def test_a_url_that_is_none_is_named_without_its_password():
     with pytest.raises(SettingsError, match="PAIFANG_REDIS_URL") as caught:
-        open_cache(RedisSettings(url=SecretStr("http://user:hunter2@host")))
+        open_cache(RedisSettings(url=Secret("http://user:hunter2@host")))
     assert "hunter2" not in str(caught.value)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,21 +13,10 @@ from sqlalchemy import event, func, select, text
 from paifang.core import events
 from paifang.core.db import Database
 from paifang.core.events import Events, publish
-from paifang.core.jobs import (
-    COMPUTE,
-    DEFAULT,
-    Job,
-    Jobs,
-    Run,
-    StepFailedError,
-    Worker,
-    count_jobs,
-    enqueue,
-    findings,
-    job,
-    list_jobs,
-    list_workers,
-)
+from paifang.core.jobs import COMPUTE, DEFAULT, Job, Run, StepFailedError, enqueue, job
+from paifang.core.jobs.models import Worker
+from paifang.core.jobs.service import Jobs
+from paifang.core.jobs.view import count_jobs, findings, list_jobs, list_workers
 from paifang.core.module import Module
 from paifang.core.outbox import Outbox
 from paifang.core.runtime import Runtime
@@ -68,8 +57,8 @@ def told() -> Told:
 
 @pytest.fixture
 async def runtime(settings: CoreSettings, db: Database) -> AsyncIterator[Runtime]:
-    quick = settings.jobs.model_copy(update={"heartbeat": 0.2, "dead_after": 2.0})
-    settings = settings.model_copy(update={"jobs": quick})
+    quick = replace(settings.jobs, heartbeat=0.2, dead_after=2.0)
+    settings = replace(settings, jobs=quick)
     yield Runtime(settings=settings, db=db, secrets=open_secrets(settings))
     if db.kind == "postgresql":
         async with db.transaction() as session:

@@ -5,8 +5,11 @@ import asyncio
 import pytest
 
 from paifang.core.db import Database
-from paifang.core.jobs import Jobs, Run, Worker, collect, enqueue, findings, job, list_workers
+from paifang.core.jobs import Run, enqueue, job
 from paifang.core.jobs.engine import Engine
+from paifang.core.jobs.models import Worker
+from paifang.core.jobs.service import Jobs, collect
+from paifang.core.jobs.view import findings, list_workers
 from paifang.core.module import Module
 from paifang.core.runtime import Runtime
 from paifang.core.secrets import open_secrets

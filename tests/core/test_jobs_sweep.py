@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from paifang.core.db import Database
-from paifang.core.jobs import JobAttempt, JobSchedule, Lease, Run, Worker, job
+from paifang.core.jobs import Run, job
 from paifang.core.jobs.engine import Running
 from paifang.core.jobs.liveness import Membership, Watch, hold_lease
+from paifang.core.jobs.models import JobAttempt, JobSchedule, Lease, Worker
 from paifang.core.jobs.schedules import Scheduler, next_time
 from paifang.core.jobs.sweeper import Sweeper
 from paifang.core.outbox import Outbox

@@ -8,19 +8,19 @@ import logging
 import os
 import sys
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, SecretStr
 from uvicorn import Config
 
 from paifang.core import logs
 from paifang.core.logs import redaction
 from paifang.core.logs.files import DAY, SharedFileHandler
-from paifang.core.settings import LogSettings, SettingsError
+from paifang.core.settings import LogSettings, Secret, Section, SettingsError
 
 LOGGER = logging.getLogger("paifang.test")
 
@@ -291,7 +291,7 @@ def test_message_arguments_extras_and_stack_are_all_masked():
             extra={
                 "detail": {"list": [key], "password": "hunter2hunter2", key: 1},
                 "token": "plain",
-                "secret_key": SecretStr("not-to-be-seen"),
+                "secret_key": Secret("not-to-be-seen"),
                 "raw": key.encode(),
                 "prompt_tokens": 12,
             },
@@ -307,16 +307,20 @@ def test_message_arguments_extras_and_stack_are_all_masked():
 
 
 def test_values_of_settings_are_masked_wherever_they_appear():
-    class Area(BaseModel):
-        url: SecretStr = SecretStr("redis://user:s3cr%2Ft-pass@cache/0")
-        short: SecretStr = SecretStr("admin")
+    @dataclass(frozen=True)
+    class Area(Section):
+        url: Secret
+        short: Secret
 
-    class All(BaseModel):
-        key: SecretStr = SecretStr("a plain-looking-value")
-        keys: SecretStr = SecretStr("first-key-abc,second-key-def")
-        area: Area = Area()
+    @dataclass(frozen=True)
+    class All(Section):
+        key: Secret
+        keys: Secret
+        area: Area
 
-    logs.hide_secrets(All())
+    area = Area(Secret("redis://user:s3cr%2Ft-pass@cache/0"), Secret("admin"))
+    keys = Secret("first-key-abc,second-key-def")
+    logs.hide_secrets(All(Secret("a plain-looking-value"), keys, area))
     out = start()
     LOGGER.info("a plain-looking-value; s3cr%2Ft-pass s3cr/t-pass second-key-def; admin at cache")
     assert lines(out)[0]["message"] == "***; *** *** ***; admin at cache"

@@ -6,6 +6,7 @@ import email.policy
 import ipaddress
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from uuid import UUID
@@ -17,21 +18,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
 from doubles.smtp import HOST, Postbox, smtp_server
 from paifang.core import mail as mails
 from paifang.core.db import Database, utc_now
 from paifang.core.ids import uuid7
-from paifang.core.jobs import Jobs, enqueue
+from paifang.core.jobs import enqueue
+from paifang.core.jobs.service import Jobs
 from paifang.core.mail import BadMail, DevInbox, Mail, MailState, SmtpBackend, deliver, delivery
 from paifang.core.mail.jobs import retry_mails, send_mail
 from paifang.core.mail.message import MAX_BODY, check_address, check_content
 from paifang.core.outbox import Outbox
 from paifang.core.runtime import Runtime
 from paifang.core.secrets import open_secrets
-from paifang.core.settings import CoreSettings, MailSettings, SettingsError
+from paifang.core.settings import CoreSettings, MailSettings, Secret, SettingsError
 
 SENDER = "Paifang 牌坊 <post@paifang.example>"
 
@@ -43,7 +44,7 @@ def box() -> Postbox:
 
 def smtp(port: int, *, scheme="smtp", login="", query="", timeout=5.0, **values) -> SmtpBackend:
     url = f"{scheme}://{login}{HOST}:{port}{query}"
-    settings = MailSettings(smtp_url=SecretStr(url), sender=SENDER, timeout=timeout)
+    settings = MailSettings(smtp_url=Secret(url), sender=SENDER, timeout=timeout)
     return SmtpBackend(settings, **values)
 
 
@@ -467,7 +468,7 @@ async def test_a_wrong_password_can_be_mended_so_the_mail_waits(box, certificate
 
 
 def backend_for(url: str, sender: str = SENDER) -> mails.MailBackend:
-    return mails.open_backend(MailSettings(smtp_url=SecretStr(url), sender=sender))
+    return mails.open_backend(MailSettings(smtp_url=Secret(url), sender=sender))
 
 
 @pytest.mark.parametrize(
@@ -534,8 +535,8 @@ async def test_the_job_delivers_a_mail_and_the_retry_job_those_that_wait(runtime
     db = runtime.db
     async with smtp_server(box) as port:
         pass
-    settings = MailSettings(smtp_url=SecretStr(f"smtp://{HOST}:{port}"), sender=SENDER)
-    runtime.settings = runtime.settings.model_copy(update={"mail": settings})
+    settings = MailSettings(smtp_url=Secret(f"smtp://{HOST}:{port}"), sender=SENDER)
+    runtime.settings = replace(runtime.settings, mail=settings)
     jobs = Jobs(runtime, extra=(send_mail, retry_mails))
     await jobs.start()
     try:

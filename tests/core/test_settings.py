@@ -1,10 +1,13 @@
 """Settings: where they come from, and what happens to those that can't be right."""
 
+import re
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from paifang.core.settings import ALIASES, SettingsError, load, variables
+from paifang.core.settings import ALIASES, Secret, SettingsError, load, setting, variables
 from paifang.modules.gateway.settings import GatewaySettings
 from paifang.registry import settings_areas
 
@@ -118,3 +121,48 @@ def test_what_kubernetes_says_of_a_service_of_our_name_is_not_taken_for_settings
         "PAIFANG_PORT_8000_TCP_ADDR": "10.0.0.7",
     }
     assert load(AREAS, environ=environ, folder=tmp_path).port == 8000
+
+
+@pytest.mark.parametrize(
+    ("kind", "rules", "texts"),
+    [
+        (int, {"ge": 1, "le": 500}, ["1", " 7 ", "+7", "500", "0", "501", "-1", "x", "1.5", "0x1"]),
+        (float, {"gt": 0}, ["1", "1e3", " .5 ", "0", "-1", "nan", "inf", "-Infinity", "x", "1,5"]),
+        (float, {"gt": 0, "le": 1}, ["1", "1.5", "0.0"]),
+        (float, {"ge": 0.5, "lt": 2}, ["0.4", "0.5", "2"]),
+        (bool, {}, ["1", "on", "T", "TRUE", "y", "Yes", "0", "Off", "f", "false", "n", "no", "ja"]),
+        (str, {"pattern": "^[A-Z]{3}$"}, ["EUR", "eur", "EURO", " EUR", "EUR\n"]),
+        (Literal["DEBUG", "INFO", "ERROR"], {}, ["INFO", "info", "x"]),
+        (Path, {}, ["a/b", "/"]),
+        (Path | None, {}, ["a/b"]),
+    ],
+)
+def test_values_are_read_and_refused_as_pydantic_does_it_for_the_api(
+    kind: Any, rules: dict[str, Any], texts: list[str]
+) -> None:
+    field: Any = setting(None, "A setting.", **rules)
+    ours = field.metadata["setting"]
+    model = create_model("Model", __base__=Strict, value=(kind, Field(**rules)))
+    for text in texts:
+        try:
+            expected = model(value=text).value  # type: ignore[attr-defined]  # made just now
+        except ValidationError as error:
+            with pytest.raises(ValueError, match=re.escape(error.errors()[0]["msg"])):
+                ours.read(kind, text)
+        else:
+            assert ours.read(kind, text) == expected, text
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+def test_a_secret_is_compared_and_never_shown() -> None:
+    secret = Secret("open sesame")
+    assert (secret, hash(secret)) == (Secret("open sesame"), hash(Secret("open sesame")))
+    assert secret != Secret("open")
+    assert secret != "open sesame"
+    assert f"{secret} {secret!r} {[secret]}" == (
+        "********** Secret('**********') [Secret('**********')]"
+    )
+    assert (str(Secret("")), secret.get_secret_value()) == ("", "open sesame")

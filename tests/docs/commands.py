@@ -42,7 +42,7 @@ def problem(words: list[str]) -> str:
             if wrong := _option(command, path, word, rest):
                 return wrong
         elif isinstance(command, click.Group):
-            child = command.commands.get(word)
+            child = command.get_command(click.Context(command), word)
             if child is None:
                 return f"{path} has no command {word}"
             command, path, given = child, f"{path} {word}", 0

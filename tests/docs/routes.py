@@ -5,7 +5,7 @@ import re
 
 from fastapi.routing import APIRoute
 
-from paifang.app import routers
+from paifang.api import routers
 from paifang.modules.gateway.relay.dialect import ENDPOINTS
 from paifang.modules.gateway.relay.listing import MODELS_PATH
 

@@ -20,7 +20,7 @@ from paifang import checks
 from paifang.core import events, outbox
 from paifang.core.auth import Principal
 from paifang.core.db import Base, Database
-from paifang.core.jobs import collect
+from paifang.core.jobs.service import collect
 from paifang.core.pagination import PageQuery
 from paifang.modules.hello.greetings import service
 from paifang.modules.hello.module import module

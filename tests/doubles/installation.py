@@ -59,6 +59,9 @@ class Running:
 class Installation:
     """A home folder and settings, from which processes are started."""
 
+    program: tuple[str, ...] = ("-m", "paifang")
+    """What is run by Python."""
+
     def __init__(self, folder: Path, **variables: str) -> None:
         self.home = folder / "home"
         self.folder = folder
@@ -81,8 +84,7 @@ class Installation:
         """Start ``paifang up`` (or other arguments) and wait until it listens."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "paifang",
+            *self.program,
             *(arguments or ("up",)),
             env={**self.environment, **variables},
             cwd=self.folder,

@@ -114,7 +114,7 @@ class OpenAIDouble:
         return not reader.at_eof()
 
     async def _answer(self, seen: Seen, writer: asyncio.StreamWriter) -> None:
-        if seen.path == "/v1/models":
+        if seen.method == "GET":
             models = [{"id": m, "object": "model", "owned_by": "double"} for m in self.models]
             return await _json(writer, 200, {"object": "list", "data": models})
         model = seen.data.get("model", "")

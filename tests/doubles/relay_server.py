@@ -1,4 +1,4 @@
-"""A relay on a real socket: uvicorn in this process, a real journal, a real pool."""
+"""A relay on a real socket: a server in this process, a real journal, a real pool."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from paifang.core.limits import Limiter
+from paifang.hotpath import hot_protocol
 from paifang.modules.gateway.relay import journal
 from paifang.modules.gateway.relay.app import Relay
 from paifang.modules.gateway.relay.journal import Journal, JournalFull
@@ -122,8 +123,12 @@ async def relay_server(
     settings: RelaySettings | None = None,
     local: LocalModels | None = None,
     sock: socket.socket | None = None,
+    asgi: bool = False,
 ) -> AsyncIterator[RelayServer]:
-    """A running relay with an empty snapshot, on a socket that listens or on one of its own."""
+    """A running relay with an empty snapshot, on a socket that listens or on one of its own.
+
+    Behind our own protocol, as ``paifang serve`` has it, or, with ``asgi``, behind uvicorn's.
+    """
     book = WatchedJournal(directory)
     pool = Pool()
     relay = Relay(
@@ -134,7 +139,14 @@ async def relay_server(
         settings=settings,
         local=local,
     )
-    config = uvicorn.Config(relay, port=0, lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        relay,
+        port=0,
+        http="httptools" if asgi else hot_protocol(relay.hot, None),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+    )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # pytest's own
     serving = asyncio.create_task(server.serve(None if sock is None else [sock]))

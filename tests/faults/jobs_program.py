@@ -21,19 +21,11 @@ from sqlalchemy import Integer, String, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from paifang.core.db import Base, Database
-from paifang.core.jobs import (
-    Job,
-    JobAttempt,
-    Jobs,
-    Run,
-    Worker,
-    count_jobs,
-    engine,
-    enqueue,
-    job,
-    list_jobs,
-)
+from paifang.core.jobs import Job, Run, engine, enqueue, job
 from paifang.core.jobs.dispatcher import Dispatcher
+from paifang.core.jobs.models import JobAttempt, Worker
+from paifang.core.jobs.service import Jobs
+from paifang.core.jobs.view import count_jobs, list_jobs
 from paifang.core.outbox import Outbox
 from paifang.core.runtime import Runtime
 from paifang.core.secrets import open_secrets

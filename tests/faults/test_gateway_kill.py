@@ -1,21 +1,23 @@
-"""``kill -9`` of the gateway under load: the ledger equals what the clients saw."""
+"""``kill -9`` of the gateway at full speed: the ledger equals what the clients saw."""
 
 import asyncio
-import itertools
-import json
+import contextlib
 import random
 import time
+from bisect import bisect
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import orjson
 import pytest
 from sqlalchemy import URL, func, select
 
 from counts import count
+from doubles.full_speed import Seen, whole_answer
 from doubles.installation import Installation, Running, api, made
-from doubles.openai_upstream import OpenAIDouble
+from doubles.lean_upstream import MODEL, PIECES
+from doubles.programs import Program, program
 from paifang.core.db import Database
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.groups.models import Group
@@ -23,101 +25,33 @@ from paifang.modules.gateway.logs.models import Log
 from paifang.modules.gateway.relay.usage import TextCount
 from paifang.modules.gateway.tokens.models import Token
 
-CLIENTS = 6
-PIECES = 12
-MODEL = f"chat:gap=0.01,pieces={PIECES}"
-WHOLE = "".join(f"word{index} " for index in range(PIECES))
-"""The double's answer."""
+SERVE = ("serve", "--only", "gateway")
 INPUT_PRICE, OUTPUT_PRICE = 1_000, 2_000
 """Nanos per model token, from the prices set below."""
 NOTICED = 2.0
 """Seconds after which the gateway has surely noticed that a client left."""
+MANY = 100
+"""Calls that are surely completed for each kill, on any machine."""
+SHORT_LIVES = 4
+"""After each so many kills, the next start is killed, too."""
 
 
 @dataclass
-class Seen:
-    """What a client saw of one call."""
+class Story:
+    """What happened to the gateway."""
 
-    kind: str
-    began_at: float
-    completed: bool = False
-    """It got the whole answer."""
-    left_at: float | None = None
-    """When it hung up by itself."""
-    output: int = 0
-    """Model tokens it was told of."""
-    text: str = ""
-    """What it got of the answer."""
-    request_id: str = ""
+    killed_at: list[float] = field(default_factory=list)
+    stored: list[int] = field(default_factory=list)
+    """Logs in the database just after each kill."""
 
 
-@dataclass
-class Load:
-    """Clients that call as long as they are let, whatever happens to the gateway."""
-
-    key: str
-    url: str = ""
-    calls: dict[str, Seen] = field(default_factory=dict)
-    stopping: bool = False
-    chance: random.Random = field(default_factory=lambda: random.Random(7))
-    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
-
-    async def client(self) -> None:
-        """Call, and call again."""
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-            while not self.stopping:
-                name = f"call-{next(self.numbers)}"
-                kind = self.chance.choice(["json", "json", "stream", "disconnect"])
-                seen = self.calls[name] = Seen(kind, time.monotonic())
-                try:
-                    await self.call(http, name, seen)
-                except httpx.TransportError:
-                    await asyncio.sleep(0.2)  # killed: wait for the next life
-
-    async def call(self, http: httpx.AsyncClient, name: str, seen: Seen) -> None:
-        """One call; its name travels as the user agent, which the log keeps."""
-        body = {
-            "model": MODEL,
-            "messages": [{"role": "user", "content": "one two three"}],
-            "stream": seen.kind != "json",
-            "stream_options": {"include_usage": True},
-        }
-        if seen.kind == "json":
-            del body["stream_options"]
-        headers = {"Authorization": f"Bearer {self.key}", "User-Agent": name}
-        url = f"{self.url}/v1/chat/completions"
-        async with http.stream("POST", url, json=body, headers=headers) as answer:
-            seen.request_id = answer.headers["x-request-id"]
-            if seen.kind == "json":
-                data = json.loads(await answer.aread())
-                assert answer.status_code == 200, data
-                seen.output = data["usage"]["completion_tokens"]
-                seen.completed = True
-                return
-            assert answer.status_code == 200
-            hang_up = self.chance.randrange(1, 8) if seen.kind == "disconnect" else 10_000
-            async for line in answer.aiter_lines():
-                if line == "data: [DONE]":
-                    seen.completed = True
-                elif line.startswith("data: "):
-                    event = json.loads(line.removeprefix("data: "))
-                    for choice in event["choices"]:
-                        seen.text += choice["delta"].get("content", "")
-                    if event.get("usage"):
-                        seen.output = event["usage"]["completion_tokens"]
-                    hang_up -= 1
-                    if hang_up == 0:
-                        seen.left_at = time.monotonic()
-                        return
-
-
-async def _prepare(installation: Installation, double: OpenAIDouble) -> str:
+async def _prepare(installation: Installation, port: int) -> str:
     """A channel, a price and a token; the token's key."""
     running = await installation.start()
     try:
         async with api(running.url) as client:
-            channel = {"name": "double", "base_url": double.url, "models": [MODEL]}
-            await made(client, "/channels", {**channel, "provider": "openai"})
+            channel = {"name": "double", "base_url": f"http://127.0.0.1:{port}/v1"}
+            await made(client, "/channels", {**channel, "models": [MODEL], "provider": "openai"})
             await made(client, "/prices", {"model": MODEL, "input": "1", "output": "2"})
             await made(client, "/groups", {"id": "team"})
             token = await made(client, "/tokens", {"group_id": "team", "name": "t"})
@@ -126,83 +60,131 @@ async def _prepare(installation: Installation, double: OpenAIDouble) -> str:
     return str(token["key"])
 
 
-@pytest.mark.timeout(900)
+async def _life(installation: Installation, load: Program) -> Running:
+    running = await installation.start(*SERVE)
+    load.say(f"port {running.url.rpartition(':')[2]}")
+    return running
+
+
+async def _short_life(installation: Installation, seconds: float) -> None:
+    """A start that is killed on its way, while it stores what the last kill left."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            running = await installation.start(*SERVE)
+            await running.kill()
+
+
+async def _live_and_die(
+    installation: Installation, load: Program, db: Database, kills: int
+) -> Story:
+    """Start it, kill it, and so on; at last let it end as it should."""
+    story = Story()
+    chance = random.Random(7)
+    running: Running | None = None
+    try:
+        for number in range(kills):
+            began = time.monotonic()
+            running = await _life(installation, load)
+            took = time.monotonic() - began
+            await asyncio.sleep(chance.uniform(0.2, 1.2))
+            story.killed_at.append(time.monotonic())
+            await running.kill()
+            story.stored.append(await _logs(db))
+            if number % SHORT_LIVES == SHORT_LIVES - 1:
+                await _short_life(installation, took * chance.uniform(0.6, 1.0))
+        running = await _life(installation, load)
+        await asyncio.sleep(1.0)
+        found = await load.ask("stop")
+        assert found["wrong"] == []
+        assert await running.terminate() == 0, running.text
+    finally:
+        if running is not None and running.process.returncode is None:
+            await running.kill()
+    return story
+
+
+@pytest.mark.timeout(count(900, 3600))
 @pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 async def test_after_every_kill_the_ledger_equals_what_the_clients_saw(
     tmp_path: Path, empty_database_url: URL
 ) -> None:
     url = empty_database_url.render_as_string(hide_password=False)
     installation = Installation(tmp_path, PAIFANG_DB_URL=url, PAIFANG_GATEWAY_WELCOME="false")
-    kills = count(10, 50)
-    killed_at: list[float] = []
-    async with OpenAIDouble() as double:
-        load = Load(await _prepare(installation, double))
-        clients: list[asyncio.Task[None]] = []
-        running: Running | None = None
-        try:
-            for _ in range(kills):
-                running = await installation.start("serve", "--only", "gateway")
-                load.url = running.url
-                clients = clients or [asyncio.create_task(load.client()) for _ in range(CLIENTS)]
-                await asyncio.sleep(load.chance.uniform(0.2, 1.2))
-                killed_at.append(time.monotonic())
-                await running.kill()
-            running = await installation.start("serve", "--only", "gateway")
-            load.url = running.url
-            await asyncio.sleep(1.0)
-            load.stopping = True
-            await asyncio.gather(*clients)
-            assert await running.terminate() == 0, running.text
-        finally:
-            for client in clients:
-                client.cancel()
-            if running is not None and running.process.returncode is None:
-                await running.kill()
-    await _check(Database(empty_database_url), load, killed_at)
+    file = tmp_path / "seen.jsonl"
+    db = Database(empty_database_url)
+    try:
+        async with program("lean_upstream") as upstream:
+            key = await _prepare(installation, (await upstream.hear())["port"])
+            async with program("full_speed", key, str(file)) as load:
+                story = await _live_and_die(installation, load, db, count(10, 50))
+        calls = [Seen(**orjson.loads(line)) for line in file.read_bytes().splitlines()]
+        await _check(db, story, calls)
+    finally:
+        await db.close()
 
 
-async def _check(db: Database, load: Load, killed_at: list[float]) -> None:
+_LOGS = select(
+    Log.user_agent, Log.request_id, Log.outcome, Log.input, Log.output, Log.estimated, Log.cost
+)
+
+
+async def _logs(db: Database) -> int:
     async with db.reading() as session:
-        logs = list(await session.scalars(select(Log)))
+        return await session.scalar(select(func.count()).select_from(Log)) or 0
+
+
+async def _check(db: Database, story: Story, calls: list[Seen]) -> None:
+    async with db.reading() as session:
+        logs = (await session.execute(_LOGS)).all()
         token = (await session.scalars(select(Token))).one()
         group = (await session.scalars(select(Group))).one()
         channel = (await session.scalars(select(Channel))).one()
         cost = await session.scalar(select(func.sum(Log.cost)))
-    await db.close()
+    killed_at = story.killed_at
+    by_id = {log.request_id: log for log in logs}
 
-    twice = [name for name, times in Counter(log.user_agent for log in logs).items() if times > 1]
-    assert twice == []
-    by_name = {log.user_agent: log for log in logs}
-    assert set(by_name) <= set(load.calls), "no call that nobody made"
+    # What nobody was told the id of was cut off, once per connection, or left very early.
+    told = {seen.request_id for seen in calls}
+    untold = Counter(log.user_agent for log in logs if log.request_id not in told)
+    assert untold <= Counter(seen.agent for seen in calls if not seen.request_id)
+    by_agent = {log.user_agent: log for log in logs}
 
-    completed = {name: seen for name, seen in load.calls.items() if seen.completed}
-    assert len(completed) > 10 * len(killed_at), "the test is worth nothing without calls"
-    missing = [name for name in completed if name not in by_name]
+    completed = [seen for seen in calls if seen.completed]
+    assert len(completed) > MANY * len(killed_at), "the test is worth nothing without calls"
+    assert {seen.kind for seen in completed} >= {"json", "stream", "plain"}
+    assert len({seen.request_id for seen in completed}) == len(completed)
+    missing = [seen for seen in completed if seen.request_id not in by_id]
     assert missing == []
-    for name, seen in completed.items():
-        log = by_name[name]
-        assert (log.outcome, log.output, log.input) == ("completed", seen.output, 3), name
-        assert log.request_id == seen.request_id
-        assert log.cost == 3 * INPUT_PRICE + seen.output * OUTPUT_PRICE
+    prompt, output, text = whole_answer()
+    price = prompt * INPUT_PRICE + output * OUTPUT_PRICE
+    for seen in completed:
+        log = by_id[seen.request_id]
+        found = (log.outcome, log.input, log.output, log.cost, log.user_agent)
+        assert found == ("completed", prompt, output, price, seen.agent)
 
-    left = {name: seen for name, seen in load.calls.items() if seen.left_at is not None}
+    left = [seen for seen in calls if seen.left_at is not None]
     assert left
-    for name, seen in left.items():
+    for seen in left:
         assert seen.left_at is not None
         # A client may still read what the kernel holds for it when the gateway is dead.
         cut = any(seen.began_at <= kill < seen.left_at + NOTICED for kill in killed_at)
-        assert name in by_name or cut, f"{name} left and was never billed"
-        if name in by_name:
+        billed = by_id.get(seen.request_id, by_agent.get(seen.agent))
+        assert billed is not None or cut, f"{seen} left and was never billed"
+        if billed is not None:
             # What was delivered is billed: what it saw before the hang-up, and what was on its way.
-            log = by_name[name]
-            assert log.outcome in {"client_gone", "completed"}
-            if log.estimated:
-                assert _tokens(seen.text) <= log.output <= _tokens(WHOLE)
+            assert billed.outcome in {"client_gone", "completed"}
+            if billed.estimated:
+                assert seen.text_tokens <= billed.output <= _tokens(text)
             else:
-                assert log.output == PIECES
+                assert billed.output == PIECES
 
     assert token.used == group.used == channel.used == cost
     assert token.requests == group.requests == channel.requests == len(logs)
+
+    # With nothing in the journal at a kill, nothing would have been at stake.
+    began = sorted(seen.began_at for seen in calls if seen.request_id in by_id)
+    waiting = [bisect(began, kill) - n for kill, n in zip(killed_at, story.stored, strict=True)]
+    assert sum(number > 0 for number in waiting) > len(killed_at) / 2, waiting
 
 
 def _tokens(text: str) -> int:

@@ -1,6 +1,7 @@
 """The welcome page and the API reference, as they come over HTTP."""
 
 import gzip
+import re
 import shlex
 from collections.abc import AsyncIterator, MutableMapping
 from html.parser import HTMLParser
@@ -13,13 +14,17 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from docs.markdown import ROOT
 from paifang import __version__
+from paifang.api import create_api
 from paifang.cli import main
 from paifang.core.auth import declared_access
-from paifang.core.http import DEFAULT_CSP, SecurityHeaders, install_error_handlers
-from paifang.pages import pages_router, router
+from paifang.core.headers import DEFAULT_CSP, SecurityHeaders
+from paifang.core.http import install_error_handlers
+from paifang.pages import install_missing_page, pages_router, router
 
 PAGES = ["/", "/docs", "/redoc"]
+BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +43,7 @@ def app() -> SecurityHeaders:
     api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     api.include_router(pages_router)
     install_error_handlers(api)
+    install_missing_page(api)
     return SecurityHeaders(api)
 
 
@@ -128,6 +134,66 @@ async def test_the_welcome_page_tells_the_version(client: httpx.AsyncClient) -> 
     page = (await client.get("/")).text
     assert f">{__version__}<" in page
     assert "@version@" not in page
+
+
+@pytest.mark.parametrize(
+    ("path", "current", "links"),
+    [
+        ("/", None, ["/docs", "/redoc"]),
+        ("/docs", "/docs", ["/", "/docs", "/redoc"]),
+        ("/redoc", "/redoc", ["/", "/docs", "/redoc"]),
+        ("/nowhere", None, ["/", "/docs", "/redoc"]),
+    ],
+)
+async def test_every_page_has_the_bar_and_it_says_where_one_is(
+    client: httpx.AsyncClient, path: str, current: str | None, links: list[str]
+) -> None:
+    page = (await client.get(path, headers=BROWSER)).text
+    assert page.count('<header class="bar">') == 1
+    bar = page.partition('<header class="bar">')[2].partition("</header>")[0]
+    assert re.findall(r'href="([^"]+)"', bar) == links
+    assert re.findall(r'href="([^"]+)" aria-current="page"', bar) == ([current] if current else [])
+    assert router.BAR_HERE.strip() not in page
+
+
+async def test_a_browser_gets_a_page_where_an_address_leads_nowhere(
+    client: httpx.AsyncClient,
+) -> None:
+    for method in ("GET", "HEAD"):
+        answer = await client.request(method, "/no/such<place>?x=1", headers=BROWSER)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["vary"] == "accept"
+        assert "etag" not in answer.headers
+        assert answer.headers["content-security-policy"] == DEFAULT_CSP.decode()
+        assert "such" not in answer.text, "nothing of the address is repeated"
+    assert ">404<" in (await client.get("/nowhere", headers=BROWSER)).text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/nowhere", {"accept": "*/*"}, 404),
+        ("GET", "/nowhere", {"accept": "application/json"}, 404),
+        ("POST", "/nowhere", BROWSER, 404),
+        ("GET", "/api/v1/nowhere", BROWSER, 404),
+        ("GET", "/static/nowhere.js", BROWSER, 404),
+        ("POST", "/docs", BROWSER, 405),
+    ],
+)
+async def test_everybody_else_gets_a_problem_as_before(
+    client: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    answer = await client.request(method, path, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_api_reference_says_where_models_are_called() -> None:
+    description = create_api().openapi()["info"]["description"]
+    assert "at `/v1`" in description
+    assert (ROOT / "docs/guides/gateway.md").is_file()
+    assert "docs/guides/gateway.md" in description
 
 
 async def test_a_known_version_of_a_file_is_not_sent_again(client: httpx.AsyncClient) -> None:

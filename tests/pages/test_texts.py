@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from paifang.pages.router import STATIC
+from paifang.pages.router import BAR, STATIC, assemble
 
 LANGUAGES = {"en", "zh-CN", "zh-TW"}
 PAGES = sorted(path.name for path in STATIC.glob("*.html"))
@@ -36,7 +36,7 @@ class Page(HTMLParser):
         self.texts: dict[str, str] = {}
         self.labels: dict[str, str] = {}
         self.loose: list[str] = []
-        self.feed((STATIC / name).read_text())
+        self.feed(assemble(STATIC / name))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
@@ -71,8 +71,9 @@ class Page(HTMLParser):
 def used() -> dict[str, set[str]]:
     """Each key that a page or a script uses, and where."""
     places: dict[str, set[str]] = {}
-    for name in [*PAGES, *SCRIPTS]:
-        for key in KEY.findall((STATIC / name).read_text()):
+    for path in [BAR, *(STATIC / name for name in [*PAGES, *SCRIPTS])]:
+        name = path.name
+        for key in KEY.findall(path.read_text()):
             if key.partition(".")[0] in {k.partition(".")[0] for k in TEXTS}:
                 places.setdefault(key, set()).add(name)
     return places

@@ -24,6 +24,7 @@ ADDRESS = {"POSTGRESQL": "POSTGRESQL_URL", "MARIADB": "MARIADB_URL", "REDIS": "R
 FIXTURES = {
     "redis_url": "REDIS",
     "redis_server": "REDIS",
+    "postgres_server": "POSTGRESQL",
     "chromium": "CHROMIUM",
     "local_model": "MODEL",
 }

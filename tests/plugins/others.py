@@ -1,4 +1,4 @@
-"""Redis, the browser and the local model for the tests that ask for them."""
+"""Redis and PostgreSQL of a test's own, the browser and the local model, for tests that ask."""
 
 import contextlib
 import os
@@ -11,7 +11,9 @@ import pytest
 from redis import Redis, WatchError
 from redis.asyncio import Redis as AsyncRedis
 
-from plugins.needs import require
+from plugins.needs import NOT_RUN, require
+from scripts.services import Unavailable
+from scripts.services import postgresql as postgresql_service
 from scripts.services import redis as redis_service
 from scripts.services.base import free_port, is_alive
 
@@ -107,6 +109,36 @@ def redis_server() -> Iterator[RedisServer]:
     server.start()
     yield server
     server.stop()
+
+
+class PostgresServer:
+    """A PostgreSQL of the test's own, which it may stop and start again at the same address."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._cluster = postgresql_service.Cluster(stack)
+        self._running = ExitStack()
+        self.url = self._cluster.url
+
+    def start(self) -> None:
+        """Start it with the data it had; returns when it answers."""
+        self._cluster.start(self._running)
+
+    def stop(self) -> None:
+        """Stop it, cutting off who is connected; returns when it is gone."""
+        self._running.close()
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL of the test's own."""
+    with ExitStack() as stack:
+        try:
+            server = PostgresServer(stack)
+        except Unavailable as reason:
+            pytest.skip(f"{NOT_RUN}postgresql: {reason}")
+        server.start()
+        stack.callback(server.stop)
+        yield server
 
 
 @pytest.fixture(scope="session")

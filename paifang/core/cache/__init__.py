@@ -7,7 +7,6 @@ says so. What must not be lost belongs in the database.
 
 from paifang.core.cache.memory import MemoryCache
 from paifang.core.cache.port import Cache, OnGap, OnMessage, Subscription
-from paifang.core.cache.redis import RedisCache
 from paifang.core.settings import RedisSettings
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "MemoryCache",
     "OnGap",
     "OnMessage",
-    "RedisCache",
     "Subscription",
     "open_cache",
 ]
@@ -32,4 +30,6 @@ def open_cache(settings: RedisSettings, *, namespace: str = "paifang") -> Cache:
     """
     if not settings.url.get_secret_value():
         return MemoryCache()
+    from paifang.core.cache.redis import RedisCache  # noqa: PLC0415  # who has no Redis needs none
+
     return RedisCache(settings, namespace=namespace)

@@ -28,6 +28,8 @@ DRIVERS = {
 }
 
 
+FILE = "paifang.db"
+"""In the home folder, when no setting names another database."""
 HIDE = True
 """An error's message must not repeat the values of its statement: it is logged, and they may be
 anybody's mail or a link that resets a password."""
@@ -45,7 +47,7 @@ def database_url(settings: CoreSettings) -> URL:
     """
     raw = settings.db.url.get_secret_value()
     if not raw:
-        return URL.create(DRIVERS["sqlite"], database=str(settings.home.resolve() / "paifang.db"))
+        return URL.create(DRIVERS["sqlite"], database=str(settings.home.resolve() / FILE))
     try:
         url = make_url(raw)
     except ArgumentError as error:
@@ -156,6 +158,8 @@ def _sqlite(url: URL, settings: DbSettings) -> AsyncEngine:
             "journal_mode=wal",
             "synchronous=normal",
             "foreign_keys=on",
+            # The system has the file in memory anyway, and a connection's own copy grows to this.
+            "cache_size=-512",
         ):
             cursor.execute(f"pragma {pragma}")
         cursor.close()

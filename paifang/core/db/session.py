@@ -1,9 +1,8 @@
 """Transactions: one request, or one step of a job, is one transaction, committed here alone."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated, cast
+from collections.abc import Awaitable, Callable
+from typing import cast
 
-from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 CommitCallback = Callable[[], Awaitable[None]]
@@ -35,26 +34,3 @@ async def run_commit_callbacks(session: AsyncSession) -> None:
     """Run what was given to :func:`on_commit`, in order."""
     for callback in cast("dict[CommitCallback, None]", session.info.pop(_CALLBACKS, {})):
         await callback()
-
-
-_READING = {"GET", "HEAD", "OPTIONS"}
-
-
-async def session(request: Request) -> AsyncIterator[AsyncSession]:
-    """The request's transaction; use it as :data:`Db`.
-
-    It commits after the endpoint has returned and before the first byte of the answer is sent,
-    so a COMMIT that fails is an error the client sees. To refuse, raise: a returned error
-    response would commit. GET and HEAD never commit.
-    """
-    database = request.app.state.runtime.db
-    if request.method in _READING:
-        async with database.reading() as reading:
-            yield reading
-        return
-    async with database.transaction() as writing:
-        yield writing
-
-
-Db = Annotated[AsyncSession, Depends(session, scope="function")]
-"""A session parameter of a route, in the request's one transaction."""

@@ -3,12 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
 from paifang.core.db import Database
-from paifang.core.jobs.engine import Engine, Handover
+from paifang.core.jobs.handover import Handover
 from paifang.core.outbox import Outbox
+
+if TYPE_CHECKING:
+    from paifang.core.jobs.engine import Engine
 
 log = logging.getLogger("paifang.jobs")
 
@@ -20,7 +24,7 @@ _PAGE = 100
 class Dispatcher:
     """Engine first, delete second: a crash in between repeats the first, which is harmless."""
 
-    def __init__(self, database: Database, engine: Engine, known: Collection[str]) -> None:
+    def __init__(self, database: Database, engine: "Engine", known: Collection[str]) -> None:
         self._database = database
         self._engine = engine
         self._known = sorted(known)

@@ -6,7 +6,6 @@ method here is called on a thread that has none (``asyncio.to_thread``).
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from dbos import (
 from sqlalchemy import URL
 from sqlalchemy.exc import ProgrammingError
 
+from paifang.core.jobs.handover import Handover, Running
 from paifang.core.jobs.job import COMPUTE, DEFAULT, Job
 from paifang.core.jobs.run import StepFailedError
 from paifang.core.jobs.store import prepare, store_path
@@ -32,27 +32,6 @@ _POLL: Final = 0.2
 
 Invoke = Callable[[Job, str, dict[str, Any]], Awaitable[None]]
 """Runs a job on the engine's loop: the job, its id, its arguments."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """A job that some worker has, dead or alive."""
-
-    id: str
-    name: str
-    queue: str
-    worker: str
-    run: str
-    """Names this run of it: the worker and when it got the job."""
-
-
-@dataclass(frozen=True)
-class Handover:
-    """A row of the outbox, free of the session that read it."""
-
-    id: str
-    job: str
-    arguments: dict[str, Any]
 
 
 class Engine:

@@ -17,7 +17,7 @@ from paifang.core.jobs.runner import DatabaseFactory, Runner
 from paifang.core.jobs.schedules import Scheduler
 from paifang.core.jobs.store import store_name, store_url
 from paifang.core.jobs.sweeper import Sweeper
-from paifang.core.module import Module
+from paifang.core.module import Module, load
 
 if TYPE_CHECKING:
     from paifang.core.jobs.engine import Engine
@@ -43,7 +43,8 @@ def collect(modules: Iterable[Module], extra: Iterable[Job] = ()) -> dict[str, J
 
 
 def _of(module: Module) -> list[Job]:
-    return [*module.jobs, *(job for jobs in module.subscribers.values() for job in jobs)]
+    subscribers = (job for jobs in module.subscribers.values() for job in load(jobs))
+    return [*load(module.jobs), *subscribers]
 
 
 class Jobs:

@@ -10,15 +10,19 @@ import logging
 import time
 from collections.abc import Collection
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.db import Database, utc_now
-from paifang.core.jobs.engine import Engine, Running
+from paifang.core.jobs.handover import Running
 from paifang.core.jobs.liveness import Roll, Watch, hold_lease, read_roll
 from paifang.core.jobs.models import GIVEN_UP, LOST, RESUMED, STOPPED, JobAttempt, Worker
+
+if TYPE_CHECKING:
+    from paifang.core.jobs.engine import Engine
 
 log = logging.getLogger("paifang.jobs")
 
@@ -32,7 +36,7 @@ class Sweeper:
     """One round is :meth:`sweep`; it does nothing while another process holds the lease."""
 
     def __init__(
-        self, database: Database, engine: Engine, *, worker: str, watch: Watch, max_attempts: int
+        self, database: Database, engine: "Engine", *, worker: str, watch: Watch, max_attempts: int
     ) -> None:
         self._database = database
         self._engine = engine

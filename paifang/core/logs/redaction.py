@@ -4,12 +4,13 @@ A net under the rule that nobody logs a secret, not a licence to log one. It kno
 of Paifang and of providers, headers, URLs, ``password=``) and values (:func:`hide`).
 """
 
+import dataclasses
 import logging
 import re
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, SecretStr
+from paifang.core.settings import Secret, Section
 
 MASK = "***"
 MAX_TEXT = 65_536
@@ -71,13 +72,13 @@ _SECRET_NAME = re.compile(
 _hidden: tuple[str, ...] = ()
 
 
-def hide(secret: SecretStr | str) -> None:
+def hide(secret: Secret | str) -> None:
     """Mask this very value in every line from now on, in this process.
 
     A URL hides its password only. Values under 8 characters are not hidden: they may be words.
     """
     global _hidden  # noqa: PLW0603  # one set of known secrets per process, like logging itself
-    value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    value = secret.get_secret_value() if isinstance(secret, Secret) else secret
     found = set(_hidden)
     if "://" in value:
         password = _url_password(value)
@@ -88,13 +89,13 @@ def hide(secret: SecretStr | str) -> None:
     _hidden = tuple(sorted((v for v in found if len(v) >= _MIN_HIDDEN), key=len, reverse=True))
 
 
-def hide_secrets(settings: BaseModel) -> None:
-    """:func:`hide` every ``SecretStr`` of the settings, nested areas included."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
+def hide_secrets(settings: Section) -> None:
+    """:func:`hide` every secret of the settings, nested areas included."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Secret):
             hide(value)
-        elif isinstance(value, BaseModel):
+        elif isinstance(value, Section):
             hide_secrets(value)
 
 

@@ -100,7 +100,9 @@ class Running:
         if stdin is None or stdout is None or stderr is None:  # pragma: no cover - all are pipes
             raise ChildError(f"{child.name}: started without its pipes")
         if child.stdin is not None:
-            stdin.write(child.stdin())
+            # One that is dead already reads nothing, and uvloop says so in its own way.
+            with contextlib.suppress(OSError, RuntimeError):
+                stdin.write(child.stdin())
         return cls(child, process, (stdout, stderr, stdin))
 
     def tail(self) -> tuple[str, ...]:

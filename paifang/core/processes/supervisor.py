@@ -6,8 +6,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-import httpx
-
 from paifang.core.processes.child import Child, ChildError, ChildStatus, ReadyLine, State
 from paifang.core.processes.running import Running
 
@@ -103,6 +101,7 @@ class _Runner:
         self._task: asyncio.Task[None] | None = None
         self._running: Running | None = None
         self._restarts = 0
+        # Monotonic: the wait for it does not change when somebody sets the wall clock.
         self._retry_at: float | None = None
         self._error: ChildError | None = None
 
@@ -113,7 +112,7 @@ class _Runner:
             since=self._since,
             pid=None if self._running is None else self._running.pid,
             restarts=self._restarts,
-            retry_at=self._retry_at,
+            retry_at=self._retry_at and time.time() + self._retry_at - time.monotonic(),
             error="" if self._error is None else self._error.summary,
             announced=self.announced if self.state is State.READY else None,
         )
@@ -190,7 +189,7 @@ class _Runner:
                 return
             delay = restart.seconds(failures)
             log.error("After %.1f s: %s\nIt is started again in %.1f s.", now - began, error, delay)
-            self._retry_at = time.time() + delay
+            self._retry_at = time.monotonic() + delay
             self._set(State.BACKING_OFF)
             await asyncio.sleep(delay)
             self._restarts += 1
@@ -248,6 +247,8 @@ class _Runner:
 
 
 async def _answers(url: str) -> None:
+    import httpx  # noqa: PLC0415  # megabytes, and most children say by themselves that they are ready
+
     # Without the environment's proxies: a child is next door.
     async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
 

@@ -1,7 +1,7 @@
 """How services check and apply changes: the same rules for HTTP, commands and the AI Proxy API."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
@@ -10,6 +10,7 @@ from uuid import UUID
 from paifang.core.db import Base, utc_now
 from paifang.core.errors import Invalid
 
+# What a value must be like is said once, here; the types of fields.py and the checks below use it.
 GROUP_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 PRINTABLE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
 """For what is searched: PostgreSQL takes no NUL."""
@@ -48,19 +49,11 @@ class Check:
 
     def group_id(self, value: str, field: str = "id") -> str:
         """An id of a group."""
-        if not re.fullmatch(GROUP_ID_PATTERN, value):
-            self.wrong(
-                field,
-                "use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
-            )
-        return value
+        return self._follows(as_group_id, value, field)
 
     def name(self, value: str, field: str = "name", longest: int = MAX_NAME) -> str:
         """A name: printable, without spaces around it."""
-        value = value.strip()
-        if not 1 <= len(value) <= longest or not value.isprintable():
-            self.wrong(field, f"use 1 to {longest} printable characters")
-        return value
+        return self._follows(lambda text: as_name(text, longest), value, field)
 
     def choice(self, field: str, value: str, allowed: Collection[str]) -> str:
         """One of a few words."""
@@ -111,6 +104,13 @@ class Check:
                 )
         return list(found)
 
+    def _follows(self, rule: Callable[[str], str], value: str, field: str) -> str:
+        try:
+            return rule(value)
+        except ValueError as error:
+            self.wrong(field, str(error))
+            return value
+
     def future(self, field: str, value: datetime | None) -> datetime | None:
         """A moment to come, in UTC; None for never."""
         if value is None:
@@ -126,6 +126,51 @@ class Check:
         if value <= utc_now():
             self.wrong(field, "must be in the future")
         return value
+
+
+def as_group_id(value: str) -> str:
+    """An id of a group.
+
+    Raises:
+        ValueError: it can't be one; the message says what can.
+    """
+    if not re.fullmatch(GROUP_ID_PATTERN, value):
+        raise ValueError(
+            "use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+        )
+    return value
+
+
+def as_name(value: str, longest: int = MAX_NAME) -> str:
+    """A name as it is stored: printable, without spaces around it.
+
+    Raises:
+        ValueError: it can't be one.
+    """
+    value = value.strip()
+    if not 1 <= len(value) <= longest or not value.isprintable():
+        raise ValueError(f"use 1 to {longest} printable characters")
+    return value
+
+
+def as_model(value: str) -> str:
+    """The name of a model as it is stored.
+
+    Raises:
+        ValueError: it can't be one.
+    """
+    return as_name(value, MAX_MODEL)
+
+
+def as_search(value: str) -> str:
+    """What is searched for.
+
+    Raises:
+        ValueError: PostgreSQL would refuse it, or nothing can be called so.
+    """
+    if not re.fullmatch(PRINTABLE_PATTERN, value):
+        raise ValueError("use printable characters")
+    return value
 
 
 def parse_network(text: str) -> IPv4Network | IPv6Network:

@@ -2,9 +2,29 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
-from paifang.modules.gateway.changes import MAX_CONCURRENCY, MAX_NANOS, MAX_RPM, MAX_TPM
+from paifang.modules.gateway.changes import (
+    GROUP_ID_PATTERN,
+    MAX_CONCURRENCY,
+    MAX_MODEL,
+    MAX_NAME,
+    MAX_NANOS,
+    MAX_RPM,
+    MAX_TPM,
+    PRINTABLE_PATTERN,
+    as_group_id,
+    as_model,
+    as_name,
+    as_search,
+)
 from paifang.modules.gateway.money import money_nanos, money_text
 
 
@@ -27,6 +47,33 @@ MoneyOut = Annotated[int, PlainSerializer(money_text, return_type=str)]
 """Nanos, shown as decimal text in the metering currency: JavaScript reads no larger integers
 than 2**53 exactly, and nobody reads nanos.
 """
+GroupId = Annotated[
+    str,
+    AfterValidator(as_group_id),
+    WithJsonSchema({"type": "string", "pattern": GROUP_ID_PATTERN}),
+]
+"""An id of a group, checked when one is made."""
+Name = Annotated[
+    str,
+    AfterValidator(as_name),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME}),
+]
+"""A name: printable, without spaces around it."""
+ModelName = Annotated[
+    str,
+    AfterValidator(as_model),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_MODEL}),
+]
+"""A name of a model, ours or an upstream's."""
+Search = Annotated[
+    str,
+    StringConstraints(max_length=MAX_MODEL),
+    AfterValidator(as_search),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": MAX_MODEL, "pattern": PRINTABLE_PATTERN}
+    ),
+]
+"""What a list is searched for, or an id that may or may not be there."""
 Rpm = Annotated[
     int, Field(strict=True, ge=1, le=MAX_RPM, description="Requests per minute; null: no limit.")
 ]

@@ -28,6 +28,7 @@ class GatewayCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric of the gateway."""
         counters = self._relay.counters
+        counters.settle()
         calls = CounterMetricFamily(
             "paifang_gateway_calls",
             "Finished calls of authenticated callers.",

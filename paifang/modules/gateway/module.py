@@ -1,38 +1,33 @@
 """The manifest of ``gateway``."""
 
-from paifang.core.module import Module
-from paifang.modules.gateway.channels.router import router as channels_router
-from paifang.modules.gateway.commands import gateway as gateway_commands
-from paifang.modules.gateway.compat.router import routers as proxy_routers
-from paifang.modules.gateway.findings import look
-from paifang.modules.gateway.groups.router import router as groups_router
-from paifang.modules.gateway.logs.jobs import prune_logs
-from paifang.modules.gateway.logs.router import router as logs_router
+from paifang.core.module import Command, Module
+from paifang.modules.gateway.params import LOCAL_OFFERED, WELCOMED
 from paifang.modules.gateway.permissions import GatewayPermission
-from paifang.modules.gateway.prices.router import models_router
-from paifang.modules.gateway.prices.router import router as prices_router
-from paifang.modules.gateway.settings import GatewaySettings
-from paifang.modules.gateway.start import relay_mount, start_gateway
-from paifang.modules.gateway.tokens.router import router as tokens_router
-from paifang.modules.gateway.welcome import LOCAL_OFFERED, WELCOMED
 
 module = Module(
     name="gateway",
     routers=(
-        groups_router,
-        tokens_router,
-        channels_router,
-        prices_router,
-        models_router,
-        logs_router,
+        "paifang.modules.gateway.groups.router:router",
+        "paifang.modules.gateway.tokens.router:router",
+        "paifang.modules.gateway.channels.router:router",
+        "paifang.modules.gateway.channels.router:providers_router",
+        "paifang.modules.gateway.prices.router:router",
+        "paifang.modules.gateway.prices.router:models_router",
+        "paifang.modules.gateway.logs.router:router",
     ),
-    root_routers=proxy_routers,
+    root_routers=("paifang.modules.gateway.compat.router:routers",),
     permissions=GatewayPermission,
-    jobs=(prune_logs.every("17 3 * * *"),),
+    jobs=("paifang.modules.gateway.logs.jobs:JOBS",),
     params=(WELCOMED, LOCAL_OFFERED),
-    settings={"gateway": GatewaySettings},
-    commands=(gateway_commands,),
-    mounts={"/v1/": relay_mount},
-    starts=(start_gateway,),
-    checks=(look,),
+    settings={"gateway": "paifang.modules.gateway.settings:GatewaySettings"},
+    commands=(
+        Command(
+            "gateway",
+            "Manage groups, tokens, channels and prices.",
+            "paifang.modules.gateway.commands:gateway",
+        ),
+    ),
+    mounts={"/v1/": "paifang.modules.gateway.start:relay_mount"},
+    starts=("paifang.modules.gateway.start:start_gateway",),
+    checks=("paifang.modules.gateway.findings:look",),
 )

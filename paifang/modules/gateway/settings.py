@@ -1,42 +1,36 @@
 """Settings of the gateway."""
 
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from pydantic import Field
-
-from paifang.core.settings import Section
+from paifang.core.settings import Section, setting
 from paifang.modules.gateway.local.settings import LocalSettings
 
 
+@dataclass(frozen=True)
 class GatewaySettings(Section):
     """The gateway and its relay."""
 
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
-        "USD", description="The one currency that usage is metered in (ISO 4217)."
+    currency: str = setting(
+        "USD", "The one currency that usage is metered in (ISO 4217).", pattern=r"^[A-Z]{3}$"
     )
-    unpriced: Literal["allow", "block"] = Field(
+    unpriced: Literal["allow", "block"] = setting(
         "allow",
-        description="For new groups: whether a model without a price may be called. Allowed calls "
+        "For new groups: whether a model without a price may be called. Allowed calls "
         "are flagged as unpriced in the log.",
     )
-    max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
-        33_554_432, description="Largest request body the relay takes; more is a 413."
+    max_body_bytes: int = setting(
+        33_554_432, "Largest request body the relay takes; more is a 413.", ge=1024
     )
-    max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
-        3, description="Channels that are tried for one call."
+    max_attempts: int = setting(3, "Channels that are tried for one call.", ge=1, le=10)
+    poll_seconds: float = setting(
+        0.5, "How often a process looks whether another one changed something.", gt=0, le=1
     )
-    poll_seconds: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="How often a process looks whether another one changed something."
+    flush_seconds: float = setting(
+        0.5, "How often finished calls are copied from the journal to the database.", gt=0
     )
-    flush_seconds: Annotated[float, Field(gt=0)] = Field(
-        0.5, description="How often finished calls are copied from the journal to the database."
-    )
-    log_days: Annotated[int, Field(ge=0)] = Field(
-        90, description="Days after which logs are deleted; 0 keeps them for ever."
-    )
-    local: LocalSettings = LocalSettings()
-    welcome: bool = Field(
-        default=True,
-        description="At the very first start, make a group, a token and a channel for the local "
-        "model.",
+    log_days: int = setting(90, "Days after which logs are deleted; 0 keeps them for ever.", ge=0)
+    local: LocalSettings = field(default_factory=LocalSettings)
+    welcome: bool = setting(
+        True, "At the very first start, make a group, a token and a channel for the local model."
     )

@@ -4,20 +4,22 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from paifang.core.cache import open_cache
 from paifang.core.limits import Limiter
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.local.manager import LocalModels
 from paifang.modules.gateway.logs.flusher import Flusher
-from paifang.modules.gateway.metrics import GatewayCollector
 from paifang.modules.gateway.relay.app import Relay
 from paifang.modules.gateway.relay.journal import Journal
 from paifang.modules.gateway.relay.settings import RelaySettings
 from paifang.modules.gateway.relay.upstream import Pool
 from paifang.modules.gateway.settings import GatewaySettings
 from paifang.modules.gateway.snapshot.loader import MESSAGES, VERSION, Loader
-from paifang.modules.gateway.welcome import welcome
+
+if TYPE_CHECKING:
+    from paifang.modules.gateway.metrics import GatewayCollector
 
 log = logging.getLogger("paifang.gateway")
 
@@ -46,6 +48,8 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
         undo.push_async_callback(local.close)
         runtime.parts[LocalModels] = local
         if settings.welcome and runtime.first_start:
+            from paifang.modules.gateway.welcome import welcome  # noqa: PLC0415  # `up` alone
+
             runtime.notes += await welcome(runtime)
 
         folder = runtime.settings.home / "journal"
@@ -90,7 +94,8 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
 
         gateway = Gateway(relay=relay, loader=loader, flusher=flusher, local=local)
         runtime.parts[Gateway] = gateway
-        runtime.collectors.append(GatewayCollector(relay, flusher, local))
+        runtime.hot.update(relay.hot)
+        runtime.collectors.append(lambda: _collector(gateway))
         runtime.ready["snapshot"] = _snapshot_ready(loader)
 
         async def drain(seconds: float) -> None:
@@ -102,6 +107,12 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
         runtime.drains.append(drain)
         kept = undo.pop_all()
     return kept.aclose
+
+
+def _collector(gateway: Gateway) -> "GatewayCollector":
+    from paifang.modules.gateway.metrics import GatewayCollector  # noqa: PLC0415  # for scrapers
+
+    return GatewayCollector(gateway.relay, gateway.flusher, gateway.local)
 
 
 def _snapshot_ready(loader: Loader) -> Callable[[], Awaitable[str]]:

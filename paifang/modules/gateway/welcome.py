@@ -12,28 +12,16 @@ from paifang.core import params
 from paifang.core.auth import Principal
 from paifang.core.commands import invocation
 from paifang.core.db import utc_now
-from paifang.core.module import Param
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.channels import service as channels
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.groups.models import Group
 from paifang.modules.gateway.local import files
 from paifang.modules.gateway.local.ollama import DEFAULT_URL, find_ollama
+from paifang.modules.gateway.params import LOCAL_OFFERED, WELCOMED
 from paifang.modules.gateway.prices import service as prices
 from paifang.modules.gateway.settings import GatewaySettings
 from paifang.modules.gateway.tokens import service as tokens
-
-WELCOMED = Param(
-    "gateway.welcomed",
-    default=False,
-    description="Whether the first start has made its group and token.",
-)
-LOCAL_OFFERED = Param(
-    "gateway.local_offered",
-    default=False,
-    description="Whether a channel for the packaged local model has been made. Deleting the "
-    "channel does not bring it back.",
-)
 
 STARTER = Principal(id="first-start", name="First start", kind="operator", all_permissions=True)
 GROUP = "default"

@@ -50,6 +50,26 @@ export const strings = {
     "zh-CN": "阅读 API 文档 · Paifang",
     "zh-TW": "閱讀 API 文件 · Paifang"
   },
+  "missing.title": {
+    "en": "Not found · Paifang",
+    "zh-CN": "找不到页面 · Paifang",
+    "zh-TW": "找不到頁面 · Paifang"
+  },
+  "missing.heading": {
+    "en": "This gate leads nowhere",
+    "zh-CN": "此门不通",
+    "zh-TW": "此門不通"
+  },
+  "missing.advice": {
+    "en": "There is no page at this address.",
+    "zh-CN": "这个地址没有页面。",
+    "zh-TW": "這個位址沒有頁面。"
+  },
+  "missing.home": {
+    "en": "To the first page",
+    "zh-CN": "回到首页",
+    "zh-TW": "回到首頁"
+  },
   "home.title": {
     "en": "Paifang: one address for your models",
     "zh-CN": "Paifang：所有模型，一个地址",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from paifang.app import create_api
+from paifang.api import create_api
 from paifang.core.auth import Principal
 from paifang.core.db import Database
 from paifang.core.runtime import Runtime

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from doubles.openai_upstream import Behaviour, OpenAIDouble
-from paifang.app import create_api, open_runtime
+from paifang.api import create_api
+from paifang.app import open_runtime
 from paifang.core.runtime import Runtime
 from paifang.core.settings import CoreSettings
 from paifang.modules.gateway.channels import probe

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, select
+from sqlalchemy import URL, delete, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from doubles.ledger import START, add_owners, call, counters, failing, files, kill, logged, write
@@ -17,7 +17,7 @@ from paifang.core.db import Database
 from paifang.core.settings import DbSettings
 from paifang.modules.gateway.logs import service
 from paifang.modules.gateway.logs.flusher import Flusher
-from paifang.modules.gateway.logs.models import JournalPosition
+from paifang.modules.gateway.logs.models import JournalPosition, Log
 from paifang.modules.gateway.relay.journal import Journal
 
 
@@ -102,6 +102,23 @@ async def test_pruned_logs_are_not_counted_again(db: Database, folder: Path) -> 
     await Flusher(db, folder, None).flush()  # the next process reads the segment again
     assert await logged(db) == []
     assert await counters(db) == {(2, 14)}
+
+
+async def test_an_older_database_that_is_put_back_gets_what_it_lacks(
+    db: Database, folder: Path
+) -> None:
+    await add_owners(db)
+    journal = Journal(folder)
+    flusher = Flusher(db, folder, journal)
+    write(journal, call("r1"))
+    await flusher.flush()
+    async with db.transaction() as session:
+        await session.execute(delete(Log))
+        await session.execute(delete(JournalPosition))
+    write(journal, call("r2"))
+    assert await flusher.flush() == 2
+    assert await logged(db) == ["r1", "r2"]
+    journal.close()
 
 
 async def test_flushers_on_one_folder_ship_each_call_once(db: Database, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Groups through the API: their ids, limits and lists, and that their tokens go with them."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -228,8 +229,8 @@ async def test_a_token_made_while_its_group_is_deleted_is_refused_or_deleted_wit
 async def test_a_new_group_follows_the_setting_for_models_without_a_price(
     api: httpx.AsyncClient, runtime: Runtime
 ) -> None:
-    gateway = runtime.settings.gateway.model_copy(update={"unpriced": "block"})  # type: ignore[attr-defined]  # a module's area
-    runtime.settings = runtime.settings.model_copy(update={"gateway": gateway})
+    gateway = replace(runtime.settings.gateway, unpriced="block")  # type: ignore[attr-defined]  # a module's area
+    runtime.settings = replace(runtime.settings, gateway=gateway)
     assert (await make(api))["unpriced"] == "block"
     assert (await make(api, unpriced="allow"))["unpriced"] == "allow"
 

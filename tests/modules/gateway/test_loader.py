@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.auth import Principal
@@ -17,7 +16,7 @@ from paifang.core.cache import Cache, MemoryCache, open_cache
 from paifang.core.db import Database, bump_version
 from paifang.core.pagination import PageQuery
 from paifang.core.runtime import Runtime
-from paifang.core.settings import RedisSettings
+from paifang.core.settings import RedisSettings, Secret
 from paifang.modules.gateway.groups.models import Group
 from paifang.modules.gateway.relay.auth import RequestHead, authenticate
 from paifang.modules.gateway.relay.errors import Refusal
@@ -207,7 +206,7 @@ async def test_processes_tell_each_other_to_look_through_the_cache(
     db: Database, elsewhere: Database, start: Start, kind: str, request: pytest.FixtureRequest
 ) -> None:
     if kind == "redis":
-        url = SecretStr(request.getfixturevalue("redis_url"))
+        url = Secret(request.getfixturevalue("redis_url"))
         caches = [open_cache(RedisSettings(url=url), namespace=str(db.url)) for _ in range(2)]
     else:
         shared = MemoryCache()

@@ -3,9 +3,11 @@
 import hashlib
 import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, insert, literal_column, select, update
@@ -270,6 +272,52 @@ async def test_what_has_not_changed_is_not_built_again(
     assert after.groups["other"].limits.rpm == 1
     assert after.tokens[digest(second)].group is after.groups["other"]
     assert before.tokens[digest(second)].group is before.groups["other"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "field", "seen"),
+    [
+        ("name", "another", "name", "another"),
+        ("status", "disabled", "status", "disabled"),
+        ("expires_at", datetime(2030, 1, 1, tzinfo=UTC), "expires_at", 1_893_456_000.0),
+        ("models", ["gpt"], "models", frozenset({"gpt"})),
+        ("networks", ["10.0.0.0/8"], "networks", (ip_network("10.0.0.0/8"),)),
+        ("rpm", 7, "limits", Limits(rpm=7)),
+        ("tpm", 7, "limits", Limits(tpm=7)),
+        ("concurrency", 7, "limits", Limits(concurrency=7)),
+        ("quota", 7, "quota", 7),
+        ("used", 7, "used", 7),
+        ("id", UUID(int=7), "id", "00000000-0000-0000-0000-000000000007"),
+    ],
+)
+async def test_a_change_of_any_column_is_seen(
+    *,
+    db: Database,
+    secrets: Secrets,
+    key: str,
+    column: str,
+    value: Any,
+    field: str,
+    seen: Any,
+) -> None:
+    records = Records(secrets)
+    before = (await load(db, secrets, records)).tokens[digest(key)]
+    async with db.transaction() as session:
+        await session.execute(update(Token).values({column: value}))
+    after = (await load(db, secrets, records)).tokens[digest(key)]
+    assert getattr(after, field) == seen != getattr(before, field)
+    assert replace(after, **{field: getattr(before, field)}) == before, "and nothing else"
+
+
+async def test_equal_limits_are_one_object(
+    db: Database, secrets: Secrets, actor: Principal, key: str
+) -> None:
+    async with db.transaction() as session:
+        _, other = await tokens.create(session, actor=actor, group_id="team", name="b")
+    snapshot = await load(db, secrets)
+    mine, second = snapshot.tokens[digest(key)], snapshot.tokens[digest(other)]
+    assert mine.limits is second.limits
+    assert mine.group is second.group
 
 
 async def test_what_is_deleted_is_forgotten(

@@ -1,6 +1,7 @@
 """Logs over HTTP, on every database."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import func, insert, select
 
-from paifang.app import create_api, open_runtime
+from paifang.api import create_api
+from paifang.app import open_runtime
 from paifang.core.audit import AuditEntry
 from paifang.core.db import Database, utc_now
 from paifang.core.runtime import Runtime
@@ -227,8 +229,8 @@ async def test_the_job_prunes_what_is_older_than_the_setting(
 ) -> None:
     monkeypatch.setattr(service, "PRUNE_BATCH", 2)
     monkeypatch.setattr(service.prune, "__kwdefaults__", {"batch": 2})
-    gateway = settings.area(GatewaySettings).model_copy(update={"log_days": days})
-    runtime = open_runtime(settings.model_copy(update={"gateway": gateway}))
+    gateway = replace(settings.area(GatewaySettings), log_days=days)
+    runtime = open_runtime(replace(settings, gateway=gateway))
     await _add(db, 3)
     await _add(db, 1, request_id="new", started_at=utc_now())
     await _add(db, 1, request_id="young", started_at=utc_now() - timedelta(days=29))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import URL, func, select
@@ -9,7 +10,7 @@ from sqlalchemy import URL, func, select
 from paifang import migrate
 from paifang.app import open_runtime
 from paifang.core.runtime import Runtime
-from paifang.core.settings import CoreSettings
+from paifang.core.settings import CoreSettings, Secret
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.tokens.models import Token
 from paifang.modules.gateway.welcome import welcome
@@ -19,9 +20,7 @@ from paifang.modules.gateway.welcome import welcome
 async def runtimes(settings: CoreSettings, empty_database_url: URL) -> AsyncIterator[list[Runtime]]:
     """Three processes' worth of runtimes on one migrated database."""
     url = empty_database_url.render_as_string(hide_password=False)
-    here = settings.model_copy(
-        update={"db": settings.db.model_copy(update={"url": type(settings.db.url)(url)})}
-    )
+    here = replace(settings, db=replace(settings.db, url=Secret(url)))
     found = [open_runtime(here) for _ in range(3)]
     await migrate.upgrade(found[0].db, backups=settings.home)
     yield found

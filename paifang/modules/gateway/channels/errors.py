@@ -25,6 +25,13 @@ class UpstreamFailed(AppError):
     title = "The upstream gave no usable answer"
 
 
+class ModelsNotListed(Conflict):
+    """The provider does not list its models, so they can't be asked for."""
+
+    code = "models_not_listed"
+    title = "This provider does not list its models"
+
+
 class LocalModelsAway(Unavailable):
     """This process runs no local models."""
 

@@ -20,7 +20,7 @@ class Channel(Base):
     """The integer id of the AI Proxy API."""
     name: Mapped[str] = mapped_column(String(64), unique=True)
     provider: Mapped[str] = mapped_column(String(32))
-    """``openai`` (any compatible URL), ``ollama`` or ``local``."""
+    """The id of one of :data:`~paifang.modules.gateway.channels.providers.PROVIDERS`."""
     base_url: Mapped[str] = mapped_column(String(512))
     credential: Mapped[str | None] = mapped_column(Text)
     """Encrypted; NULL when the upstream asks for none."""

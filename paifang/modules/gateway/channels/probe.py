@@ -12,16 +12,21 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
-from paifang.modules.gateway.channels.errors import LocalModelsAway, UpstreamFailed
-from paifang.modules.gateway.channels.providers import LOCAL, PROVIDERS
+from paifang.modules.gateway.channels.errors import (
+    LocalModelsAway,
+    ModelsNotListed,
+    UpstreamFailed,
+)
+from paifang.modules.gateway.channels.providers import LOCAL, provider_of
 from paifang.modules.gateway.local.errors import LocalModelError
 from paifang.modules.gateway.local.manager import LocalModels
+from paifang.modules.gateway.relay.dialect import channel_headers
 from paifang.modules.gateway.relay.snapshot import Channel, Timeouts
 from paifang.modules.gateway.relay.upstream.errors import UpstreamError
 from paifang.modules.gateway.relay.upstream.pool import Pool
@@ -65,7 +70,10 @@ async def test_channel(
 
     Raises:
         LocalModelsAway: the channel is local and ``local`` is None.
+        ModelsNotListed: ``model`` is None and the provider does not list its models.
     """
+    if model is None:
+        _check_listed(channel, "name one of them for a test with a real call")
     try:
         async with _opened(channel, local) as upstream:
             # The time a local model takes to load is not the upstream's answer.
@@ -87,9 +95,17 @@ async def list_upstream_models(channel: Channel, *, local: LocalModels | None) -
     Raises:
         UpstreamFailed: it gave no usable list; the detail says why.
         LocalModelsAway: the channel is local and ``local`` is None.
+        ModelsNotListed: the provider does not list its models.
     """
+    _check_listed(channel, "name them yourself")
     async with _opened(channel, local) as upstream:
         return await upstream.list_models()
+
+
+def _check_listed(channel: Channel, advice: str) -> None:
+    provider = provider_of(channel.provider)
+    if provider.models is None:
+        raise ModelsNotListed(f"{provider.label} does not list its models: {advice}.")
 
 
 def _missing(channel: Channel, models: Sequence[str], listed: Sequence[str]) -> tuple[str, ...]:
@@ -143,9 +159,16 @@ class _Upstream:
 
     async def list_models(self) -> list[str]:
         """Names of models, sorted and free of repetition."""
-        provider = PROVIDERS.get(self.channel.provider, PROVIDERS["openai"])
-        answer = await self._ask(b"GET", provider.models_path, b"")
-        rows = answer.get("data")
+        provider = provider_of(self.channel.provider)
+        place = provider.models or "models"
+        channel, target = self.channel, self.target
+        if provider.list_header:
+            channel = replace(channel, credential_header=provider.list_header)
+        if place.startswith("/"):
+            target = replace(target, path="")
+        asking = replace(self, channel=channel, target=target)
+        answer = await asking.ask(b"GET", f"/{place.removeprefix('/')}", b"")
+        rows = answer.get("data") if isinstance(answer, dict) else answer
         if not isinstance(rows, list):
             raise UpstreamFailed(
                 f"{self._name} answered in JSON, but not with a list of models: {self._advice}"
@@ -157,7 +180,7 @@ class _Upstream:
         """Make the smallest call that proves the model answers."""
         call: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
         try:
-            answer = await self._ask(
+            answer = await self.ask(
                 b"POST", "/chat/completions", orjson.dumps({**call, "max_tokens": _TEST_TOKENS})
             )
         except UpstreamFailed as failure:
@@ -165,8 +188,8 @@ class _Upstream:
             if "max_completion_tokens" not in failure.detail:
                 raise
             call["max_completion_tokens"] = _TEST_TOKENS
-            answer = await self._ask(b"POST", "/chat/completions", orjson.dumps(call))
-        if not isinstance(answer.get("choices"), list):
+            answer = await self.ask(b"POST", "/chat/completions", orjson.dumps(call))
+        if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
             raise UpstreamFailed(f"{self._name} answered in JSON, but not with a completion.")
 
     @property
@@ -174,22 +197,26 @@ class _Upstream:
         return self.target.host_header.decode()
 
     @property
+    def _where_from(self) -> str:
+        """Where a credential for this upstream comes from, if it is the provider's own."""
+        provider = provider_of(self.channel.provider)
+        if not provider.keys_url or self.channel.base_url != provider.base_url:
+            return ""
+        return f" Get one at {provider.keys_url}."
+
+    @property
     def _advice(self) -> str:
         if self.target.path.endswith("/v1"):
             return "is this the base URL of an OpenAI-compatible API?"
         return "is /v1 missing from the base URL?"
 
-    async def _ask(self, method: bytes, path: str, body: bytes) -> dict[str, Any]:
-        """Ask and read a JSON object.
+    async def ask(self, method: bytes, path: str, body: bytes) -> dict[str, Any] | list[Any]:
+        """Ask and read a JSON object, or an array of them.
 
         Raises:
             UpstreamFailed: there is none; the detail says why and what to do.
         """
-        headers = [(b"accept", b"application/json"), (b"user-agent", b"paifang")]
-        if body:
-            headers.append((b"content-type", b"application/json"))
-        if self.credential:
-            headers.append((b"authorization", b"Bearer " + self.credential.encode()))
+        headers = channel_headers(self.channel, self.credential, stream=False)
         timeouts = self.channel.timeouts
         waits = Timeouts(
             connect=min(timeouts.connect, PATIENCE),
@@ -211,13 +238,15 @@ class _Upstream:
 
     def _read(
         self, status: int, headers: Mapping[bytes, bytes], path: str, body: bytes
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | list[Any]:
         if not 200 <= status < 300:
             raise UpstreamFailed(self._refusal(status, headers, path, body))
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError):
             answer = None
+        if isinstance(answer, list) and answer and isinstance(answer[0], dict):
+            return answer
         if not isinstance(answer, dict):
             raise UpstreamFailed(
                 f"{self._name} answered {status} with something that is not a JSON object: "
@@ -230,7 +259,7 @@ class _Upstream:
         said = self._said(body)
         if status in {401, 403}:
             problem = "it refuses the credential" if self.credential else "it wants a credential"
-            return f"{what}: {problem}.{said}"
+            return f"{what}: {problem}.{said}{self._where_from}"
         if status == 404 and not said:
             return f"{what} to {self.target.path}{path}: {self._advice}"
         if 300 <= status < 400:

@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from paifang.core.auth import Caller, require
-from paifang.core.db import Db, utc_now
+from paifang.core.db import utc_now
+from paifang.core.db.request import Db
 from paifang.core.pagination import Page, Paging
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.channels import probe, service
@@ -25,6 +26,7 @@ from paifang.modules.gateway.local.manager import LocalModels
 from paifang.modules.gateway.permissions import GatewayPermission
 
 router = APIRouter(prefix="/gateway/channels", tags=["channels"])
+providers_router = APIRouter(prefix="/gateway/providers", tags=["channels"])
 
 READ = require(GatewayPermission.CHANNELS_READ)
 WRITE = require(GatewayPermission.CHANNELS_WRITE)
@@ -60,18 +62,10 @@ async def list_channels(
     )
 
 
-@router.get("/providers", dependencies=[READ])
+@providers_router.get("", dependencies=[READ])
 async def list_providers() -> list[ProviderRead]:
-    """The kinds of upstream a channel can have."""
-    return [
-        ProviderRead(
-            id=provider.id,
-            label=provider.label,
-            base_url=provider.base_url,
-            needs_credential=provider.needs_credential,
-        )
-        for provider in PROVIDERS.values()
-    ]
+    """The kinds of upstream a channel can have, by id."""
+    return [ProviderRead.of(provider) for provider in PROVIDERS.values()]
 
 
 @router.post("", status_code=201, dependencies=[WRITE])

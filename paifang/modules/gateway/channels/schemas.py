@@ -7,19 +7,13 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from paifang.core.secrets import Secrets, SecretsError
-from paifang.modules.gateway.changes import MAX_MODEL, MAX_NAME, PRINTABLE_PATTERN
 from paifang.modules.gateway.channels.models import Channel
-from paifang.modules.gateway.channels.providers import MAX_BASE_URL, PROVIDERS, provider_ids
-from paifang.modules.gateway.fields import MoneyOut, absent
+from paifang.modules.gateway.channels.presets.provider import Endpoint, Provider, StreamUsage
+from paifang.modules.gateway.channels.providers import MAX_BASE_URL, check_provider
+from paifang.modules.gateway.fields import ModelName, MoneyOut, Name, Search, absent
 
 HINT_MIN_LENGTH = 12
 """A shorter credential would be half told by its last four characters."""
-
-
-def _known_provider(value: str) -> str:
-    if value not in PROVIDERS:
-        raise ValueError(f"there is no such provider; use one of: {provider_ids()}")
-    return value
 
 
 def _credential(value: SecretStr) -> SecretStr:
@@ -36,19 +30,7 @@ def _unique(value: list[str]) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-Name = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=MAX_NAME, pattern=PRINTABLE_PATTERN
-    ),
-]
-ModelName = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=MAX_MODEL, pattern=PRINTABLE_PATTERN
-    ),
-]
-ProviderId = Annotated[str, AfterValidator(_known_provider)]
+ProviderId = Annotated[str, AfterValidator(check_provider)]
 BaseUrl = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_BASE_URL)]
 Credential = Annotated[SecretStr, AfterValidator(_credential)]
 Models = Annotated[list[ModelName], Field(max_length=2000), AfterValidator(_unique)]
@@ -65,14 +47,18 @@ class ChannelCreate(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: Name
-    provider: ProviderId = Field(description="`openai` (any compatible URL), `ollama` or `local`.")
+    provider: ProviderId = Field(
+        description="The id of a provider; `openai` for any URL that speaks its API."
+    )
     base_url: BaseUrl = Field(
         "",
         description="Everything before `/chat/completions`, e.g. `https://api.example.com/v1`; "
         "`local:<model>` for a local model. Empty: the provider's own.",
     )
     credential: Credential | None = Field(
-        None, description="Sent as `Authorization: Bearer`. Stored encrypted, never shown again."
+        None,
+        description="Sent in the header the provider wants it in. Stored encrypted, never shown "
+        "again.",
     )
     models: Models = Field(default_factory=list, description="Models it serves, by our names.")
     model_mapping: ModelMapping = Field(
@@ -110,8 +96,8 @@ class ChannelFilter(BaseModel):
 
     provider: ProviderId | None = None
     status: Status | None = None
-    model: ModelName | None = Field(None, description="Serves this model.")
-    search: Name | None = Field(None, description="Part of the name.")
+    model: Search | None = Field(None, description="Serves this model.")
+    search: Search | None = Field(None, description="Part of the name.")
 
 
 class ChannelRead(BaseModel):
@@ -167,12 +153,37 @@ def _hint(channel: Channel, secrets: Secrets) -> str | None:
 
 
 class ProviderRead(BaseModel):
-    """A kind of upstream."""
+    """A kind of upstream, and what a channel to it needs."""
 
     id: str
     label: str
     base_url: str
+    """What a channel without one gets; what stands in braces is to be filled in first. Empty: the
+    channel must have one."""
+    placeholders: dict[str, str]
+    """What stands in braces in the base URL, and what belongs there."""
     needs_credential: bool
+    variable: str
+    """The environment variable that usually holds its credential; empty when there is none."""
+    keys_url: str
+    """Where to get a credential; empty when there is no such place."""
+    source: str
+    """The provider's document this is from."""
+    lists_models: bool
+    """Whether it can be asked which models it has."""
+    endpoints: list[Endpoint]
+    """What of OpenAI's API it has, by its documents."""
+    stream_usage: StreamUsage
+    """How a stream tells its usage: asked for it, always, or unasked while it refuses to be asked
+    (then it is not)."""
+    note: str
+    """What else to know."""
+
+    @classmethod
+    def of(cls, provider: Provider) -> Self:
+        """Show a provider."""
+        own = {name: getattr(provider, name) for name in cls.model_fields if name != "lists_models"}
+        return cls(lists_models=provider.models is not None, **own)
 
 
 class ChannelTest(BaseModel):

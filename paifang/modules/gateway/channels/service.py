@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from paifang.core import audit
 from paifang.core.auth import Principal
 from paifang.core.db import bump_version, next_number
-from paifang.core.errors import Invalid
+from paifang.core.errors import Invalid, words
 from paifang.core.pagination import Page, PageQuery, order_by, paginate
 from paifang.core.secrets import Secrets, SecretsError
 from paifang.modules.gateway.channels.errors import (
@@ -24,7 +24,7 @@ from paifang.modules.gateway.channels.errors import (
     CredentialUnreadable,
 )
 from paifang.modules.gateway.channels.models import Channel
-from paifang.modules.gateway.channels.providers import normal_base_url
+from paifang.modules.gateway.channels.providers import manner_of, normal_base_url
 from paifang.modules.gateway.channels.schemas import ChannelCreate, ChannelUpdate
 from paifang.modules.gateway.relay import snapshot
 
@@ -305,6 +305,7 @@ def for_relay(channel: Channel, *, secrets: Secrets) -> snapshot.Channel:
             first_byte=channel.first_byte_timeout,
             idle=channel.idle_timeout,
         ),
+        **manner_of(channel.provider),
     )
 
 
@@ -314,7 +315,7 @@ def _checked(schema: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any
         return schema.model_validate(dict(given)).model_dump(exclude_unset=True)
     except ValidationError as error:
         problems = [
-            {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
+            {"field": ".".join(map(str, item["loc"])), "message": words(item["msg"])}
             for item in error.errors(include_input=False, include_url=False, include_context=False)
         ]
         first = problems[0]

@@ -8,15 +8,22 @@ from typing import TypedDict
 import click
 from sqlalchemy import select
 
-from paifang.core.commands import OPERATOR, json_option, print_json, print_table, runtime_command
+from paifang.core.commands import (
+    OPERATOR,
+    json_option,
+    page_option,
+    page_query,
+    print_json,
+    print_list,
+    runtime_command,
+)
 from paifang.core.db import utc_now
-from paifang.core.pagination import PageQuery
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.channels import probe, service
-from paifang.modules.gateway.channels.errors import UpstreamFailed
+from paifang.modules.gateway.channels.errors import ModelsNotListed, UpstreamFailed
 from paifang.modules.gateway.channels.models import Channel
-from paifang.modules.gateway.channels.providers import PROVIDERS
-from paifang.modules.gateway.commands.options import PAGE
+from paifang.modules.gateway.channels.providers import PROVIDERS, Provider
+from paifang.modules.gateway.commands.options import PROVIDER
 from paifang.modules.gateway.local.manager import LocalModels
 from paifang.modules.gateway.relay import snapshot
 from paifang.modules.gateway.settings import GatewaySettings
@@ -44,39 +51,29 @@ def _shown(channel: Channel) -> dict[str, object]:
 
 
 @channels.command("list")
-@click.option("--page", type=PAGE, default=1, show_default=True, help="100 channels a page.")
+@page_option
 @json_option
 @runtime_command
 async def list_channels(runtime: Runtime, *, page: int, as_json: bool) -> None:
     """List channels."""
     async with runtime.db.reading() as session:
-        found = await service.list_page(
-            session, paging=PageQuery(page=page, page_size=100, sort="")
-        )
-    rows = [_shown(channel) for channel in found.items]
-    if as_json:
-        print_json(rows)
-        return
-    headers = ["name", "provider", "base_url", "priority", "status"]
-    print_table(
-        [*headers, "models"],
-        (
-            [*(row[h] for h in headers), ", ".join(c.models)]
-            for row, c in zip(rows, found.items, strict=True)
-        ),
-    )
+        found = await service.list_page(session, paging=page_query(page))
+    columns = ["name", "provider", "base_url", "priority", "status", "models"]
+    print_list(found, _shown, columns, as_json=as_json)
 
 
 @channels.command("add")
 @click.option("--name", required=True, help="Unique.")
 @click.option(
     "--provider",
-    type=click.Choice(sorted(PROVIDERS)),
+    type=PROVIDER,
     default="openai",
     show_default=True,
-    help="openai is any OpenAI-compatible URL.",
+    help="See paifang gateway providers list; openai is any OpenAI-compatible URL.",
 )
-@click.option("--base-url", default="", help="Everything before /chat/completions.")
+@click.option(
+    "--base-url", default="", help="Everything before /chat/completions.  [default: the provider's]"
+)
 @click.option("--credential-stdin", is_flag=True, help="Read the credential from standard input.")
 @click.option(
     "--model", "models", multiple=True, help="A model; repeatable.  [default: all it lists]"
@@ -101,6 +98,7 @@ async def add_channel(
 
     The credential never stands on the command line, where other users could see it.
     """
+    _check_credential(PROVIDERS[provider], given=credential_stdin or bool(base_url))
     draft = Draft(
         name=name,
         provider=provider,
@@ -118,6 +116,15 @@ async def add_channel(
         print_json(_shown(channel))
     else:
         click.echo(f"Added {name} with {len(models)} models: {', '.join(models)}")
+
+
+def _check_credential(provider: Provider, *, given: bool) -> None:
+    """A provider's own address answers nobody without a credential."""
+    if provider.needs_credential and not given:
+        raise click.ClickException(
+            f"{provider.label} needs a credential: give it with --credential-stdin. You get one at "
+            f"{provider.keys_url}"
+        )
 
 
 class Draft(TypedDict):
@@ -141,7 +148,7 @@ async def _listed(runtime: Runtime, draft: Draft) -> list[str]:
     try:
         async with _local_models(runtime, asked.provider) as local:
             listed = await probe.list_upstream_models(asked, local=local)
-    except UpstreamFailed as failure:
+    except (ModelsNotListed, UpstreamFailed) as failure:
         raise _unlisted(failure.detail) from failure
     if not listed:
         raise _unlisted("It lists no models.")

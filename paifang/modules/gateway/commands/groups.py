@@ -2,10 +2,16 @@
 
 import click
 
-from paifang.core.commands import OPERATOR, json_option, print_json, print_table, runtime_command
-from paifang.core.pagination import PageQuery
+from paifang.core.commands import (
+    OPERATOR,
+    json_option,
+    page_option,
+    page_query,
+    print_json,
+    print_list,
+    runtime_command,
+)
 from paifang.core.runtime import Runtime
-from paifang.modules.gateway.commands.options import PAGE
 from paifang.modules.gateway.groups import service
 from paifang.modules.gateway.groups.models import Group
 from paifang.modules.gateway.money import money_text
@@ -32,21 +38,15 @@ def _shown(group: Group) -> dict[str, object]:
 
 
 @groups.command("list")
-@click.option("--page", type=PAGE, default=1, show_default=True, help="100 groups a page.")
+@page_option
 @json_option
 @runtime_command
 async def list_groups(runtime: Runtime, *, page: int, as_json: bool) -> None:
     """List groups, the newest first."""
     async with runtime.db.reading() as session:
-        found = await service.list_page(
-            session, paging=PageQuery(page=page, page_size=100, sort="")
-        )
-    rows = [_shown(group) for group in found.items]
-    if as_json:
-        print_json(rows)
-        return
-    headers = ["id", "status", "rpm", "tpm", "concurrency", "used", "requests"]
-    print_table(headers, ([row[h] for h in headers] for row in rows))
+        found = await service.list_page(session, paging=page_query(page))
+    columns = ["id", "status", "rpm", "tpm", "concurrency", "used", "requests"]
+    print_list(found, _shown, columns, as_json=as_json)
 
 
 @groups.command("create")

@@ -4,8 +4,16 @@ from datetime import datetime
 
 import click
 
-from paifang.core.commands import OPERATOR, json_option, print_json, print_table, runtime_command
-from paifang.core.pagination import PageQuery
+from paifang.core.commands import (
+    OPERATOR,
+    json_option,
+    page_option,
+    page_query,
+    print_json,
+    print_rest,
+    print_table,
+    runtime_command,
+)
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.commands.options import MONEY
 from paifang.modules.gateway.money import money_text
@@ -32,14 +40,17 @@ def _shown(price: Price) -> dict[str, object]:
 @prices.command("list")
 @click.option("--model", help="Only this model's.")
 @click.option("--history", is_flag=True, help="Also those that no longer or not yet hold.")
+@page_option
 @json_option
 @runtime_command
-async def list_prices(runtime: Runtime, *, model: str | None, history: bool, as_json: bool) -> None:
+async def list_prices(
+    runtime: Runtime, *, model: str | None, history: bool, page: int, as_json: bool
+) -> None:
     """List the prices that hold now, and the models that have none."""
     async with runtime.db.reading() as session:
         found = await service.list_page(
             session,
-            paging=PageQuery(page=1, page_size=100, sort="model"),
+            paging=page_query(page, "model"),
             model=model,
             only_current=not history,
         )
@@ -49,8 +60,9 @@ async def list_prices(runtime: Runtime, *, model: str | None, history: bool, as_
     if as_json:
         print_json({"prices": rows, "unpriced": unpriced})
         return
-    headers = ["model", "valid_from", *BUCKETS]
-    print_table(headers, ([row[h] for h in headers] for row in rows))
+    columns = ["model", "valid_from", *BUCKETS]
+    print_table(columns, ([row[column] for column in columns] for row in rows))
+    print_rest(found)
     currency = runtime.settings.area(GatewaySettings).currency
     click.echo(f"\nIn {currency}, per million model tokens; request: per request.")
     if unpriced:

@@ -5,11 +5,18 @@ from uuid import UUID
 
 import click
 
-from paifang.core.commands import OPERATOR, json_option, print_json, print_table, runtime_command
+from paifang.core.commands import (
+    OPERATOR,
+    json_option,
+    page_option,
+    page_query,
+    print_json,
+    print_list,
+    runtime_command,
+)
 from paifang.core.db import utc_now
-from paifang.core.pagination import PageQuery
 from paifang.core.runtime import Runtime
-from paifang.modules.gateway.commands.options import MONEY, PAGE
+from paifang.modules.gateway.commands.options import MONEY
 from paifang.modules.gateway.money import money_text
 from paifang.modules.gateway.settings import GatewaySettings
 from paifang.modules.gateway.tokens import service
@@ -38,21 +45,15 @@ def _shown(token: Token) -> dict[str, object]:
 
 @tokens.command("list")
 @click.option("--group", "group_id", help="Only this group's.")
-@click.option("--page", type=PAGE, default=1, show_default=True, help="100 tokens a page.")
+@page_option
 @json_option
 @runtime_command
 async def list_tokens(runtime: Runtime, *, group_id: str | None, page: int, as_json: bool) -> None:
     """List tokens, the newest first. Keys are never shown again."""
     async with runtime.db.reading() as session:
-        found = await service.list_page(
-            session, paging=PageQuery(page=page, page_size=100, sort=""), group_id=group_id
-        )
-    rows = [_shown(token) for token in found.items]
-    if as_json:
-        print_json(rows)
-        return
-    headers = ["id", "group", "name", "key", "state", "used", "requests"]
-    print_table(headers, ([row[h] for h in headers] for row in rows))
+        found = await service.list_page(session, paging=page_query(page), group_id=group_id)
+    columns = ["id", "group", "name", "key", "state", "used", "requests"]
+    print_list(found, _shown, columns, as_json=as_json)
 
 
 @tokens.command("create")

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Select, func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.pagination import bounded_total
-from paifang.modules.gateway.changes import PRINTABLE_PATTERN
 from paifang.modules.gateway.compat.values import EPOCH, invalid
+from paifang.modules.gateway.fields import Search
 
 T = TypeVar("T")
 
@@ -21,9 +21,7 @@ def _blank(value: Any) -> Any:
     return None if value == "" else value
 
 
-Text = Annotated[
-    Annotated[str, Field(max_length=128, pattern=PRINTABLE_PATTERN)] | None, BeforeValidator(_blank)
-]
+Text = Annotated[Search | None, BeforeValidator(_blank)]
 """A filter; empty is as good as absent."""
 Whole = Annotated[
     Annotated[int, Field(gt=-(2**63), lt=2**63)] | None,

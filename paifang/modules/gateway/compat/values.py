@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import Field
 
 from paifang.core.errors import Invalid
-from paifang.modules.gateway.changes import PRINTABLE_PATTERN
+from paifang.modules.gateway.fields import Search
 from paifang.modules.gateway.relay.snapshot import NANOS_PER_UNIT
 
 NEVER = -62_135_596_800_000
@@ -20,7 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 Number = Annotated[int, Path(ge=1, lt=2**63, description="The integer id.")]
-GroupId = Annotated[str, Path(max_length=64, pattern=PRINTABLE_PATTERN)]
+GroupId = Annotated[Search, Path()]
 Status = Annotated[int, Field(description="1 enabled, 2 disabled.")]
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from paifang.core.auth import Caller, require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.core.pagination import Page, Paging
-from paifang.modules.gateway.changes import PRINTABLE_PATTERN
+from paifang.modules.gateway.fields import Search
 from paifang.modules.gateway.groups import service
 from paifang.modules.gateway.groups.schemas import GroupCreate, GroupRead, GroupUpdate, Status
 from paifang.modules.gateway.permissions import GatewayPermission
@@ -24,8 +24,8 @@ async def list_groups(
     paging: Paging,
     status: Status | None = None,
     search: Annotated[
-        str | None,
-        Query(max_length=64, pattern=PRINTABLE_PATTERN, description="Part of the id."),
+        Search | None,
+        Query(description="Part of the id."),
     ] = None,
 ) -> Page[GroupRead]:
     """Groups, the newest first."""

@@ -5,8 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from paifang.modules.gateway.changes import GROUP_ID_PATTERN
-from paifang.modules.gateway.fields import Concurrency, MoneyOut, Rpm, Tpm, absent
+from paifang.modules.gateway.fields import Concurrency, GroupId, MoneyOut, Rpm, Tpm, absent
 
 Status = Literal["enabled", "disabled"]
 Unpriced = Literal["allow", "block"]
@@ -17,7 +16,7 @@ class GroupCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str | None = Field(None, pattern=GROUP_ID_PATTERN, description="Made when it is not given.")
+    id: GroupId | None = Field(None, description="Made when it is not given.")
     status: Status = "enabled"
     unpriced: Unpriced | None = Field(
         None,

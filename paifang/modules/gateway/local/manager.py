@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from paifang.core.processes.child import (
     Child,
     ChildError,
@@ -302,6 +300,8 @@ def _port(line: str) -> int | None:
 
 
 def _rss(pid: int) -> int | None:
+    import psutil  # noqa: PLC0415  # only where a local model runs
+
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:

@@ -1,33 +1,34 @@
 """Settings of the provider ``local``."""
 
-from typing import Annotated
+from dataclasses import dataclass
 
-from pydantic import Field
-
-from paifang.core.settings import Section
+from paifang.core.settings import Section, setting
 
 
+@dataclass(frozen=True)
 class LocalSettings(Section):
     """Local models. Each loaded model is one process with these settings."""
 
-    threads: Annotated[int, Field(ge=0, le=1024)] = Field(
-        0, description="Threads that compute, per model; 0 takes one per core."
+    threads: int = setting(
+        0, "Threads that compute, per model; 0 takes one per core.", ge=0, le=1024
     )
-    context: Annotated[int, Field(ge=256, le=1_048_576)] = Field(
+    context: int = setting(
         4096,
-        description="Model tokens one call may hold, prompt and answer together; at most what the "
+        "Model tokens one call may hold, prompt and answer together; at most what the "
         "model was trained for. Memory grows with context times parallel.",
+        ge=256,
+        le=1_048_576,
     )
-    parallel: Annotated[int, Field(ge=1, le=64)] = Field(
-        4, description="Calls a model computes at the same time; more wait in its queue."
+    parallel: int = setting(
+        4, "Calls a model computes at the same time; more wait in its queue.", ge=1, le=64
     )
-    batch: Annotated[int, Field(ge=32, le=65_536)] = Field(
+    batch: int = setting(
         1024,
-        description="Prompt tokens computed in one go. Also the longest text that can be embedded.",
+        "Prompt tokens computed in one go. Also the longest text that can be embedded.",
+        ge=32,
+        le=65_536,
     )
-    idle_seconds: Annotated[float, Field(ge=0)] = Field(
-        900.0, description="Seconds without a call after which a model is unloaded; 0 never."
+    idle_seconds: float = setting(
+        900.0, "Seconds without a call after which a model is unloaded; 0 never.", ge=0
     )
-    start_timeout: Annotated[float, Field(gt=0)] = Field(
-        120.0, description="Seconds a model may take to load."
-    )
+    start_timeout: float = setting(120.0, "Seconds a model may take to load.", gt=0)

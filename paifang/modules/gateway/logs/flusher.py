@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import contextlib
+import functools
 import logging
 import os
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -16,15 +17,23 @@ import orjson
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from paifang.core.db import Database
-from paifang.modules.gateway.logs.rows import Row, row_of
-from paifang.modules.gateway.logs.store import Batch, Moved, forget, is_race, is_refusal, store
+from paifang.modules.gateway.logs.reading import Rejected, raw, read
+from paifang.modules.gateway.logs.store import (
+    Batch,
+    Moved,
+    Rows,
+    forget,
+    is_race,
+    is_refusal,
+    store,
+)
 from paifang.modules.gateway.relay import journal as segments
 from paifang.modules.gateway.relay.journal import Journal, Segment
 
 log = logging.getLogger("paifang.gateway.flusher")
 
-BATCH = 500
-"""Records of one transaction."""
+BATCH = 2048
+"""Records of one transaction. Beginning and ending one costs as much as storing hundreds."""
 MAX_PAUSE = 5.0
 """Longest pause, in seconds, before the next try while the database is away."""
 WARN_EVERY = 60.0
@@ -32,14 +41,6 @@ WARN_EVERY = 60.0
 RACES = 5
 """Tries at once of a batch that meets another transaction's: the same request ids, a deadlock."""
 REJECTED = "rejected.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class _Rejected:
-    """A record that no log can hold."""
-
-    data: bytes
-    reason: str
 
 
 class Flusher:
@@ -107,8 +108,11 @@ class Flusher:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    async def flush(self) -> int:
+    async def flush(self, *, gently: bool = False) -> int:
         """Ship everything that is there now; returns how many logs are new.
+
+        Args:
+            gently: Leave the interpreter to others most of the time; it takes longer.
 
         Raises:
             SQLAlchemyError: the database is away; nothing is lost, call again.
@@ -118,8 +122,8 @@ class Flusher:
             new = 0
             if self._journal is not None:
                 path = self._journal.path
-                new += await self._ship(path, path.name)
-            new += await self._ship_orphans()
+                new += await self._ship(path, path.name, gently=gently)
+            new += await self._ship_orphans(gently=gently)
             await self._forget()
             return new
 
@@ -128,17 +132,17 @@ class Flusher:
     async def _run(self) -> None:
         pause = self._interval
         while not self._stopping.is_set():
-            well = await self._try()
+            well = await self._try(gently=True)
             pause = self._interval if well else min(max(pause * 2, 0.1), MAX_PAUSE)
             try:
                 await asyncio.wait_for(self._stopping.wait(), pause)
             except TimeoutError:
                 continue
 
-    async def _try(self) -> bool:
+    async def _try(self, *, gently: bool = False) -> bool:
         """Flush; False when that failed, with a warning once a minute."""
         try:
-            await self.flush()
+            await self.flush(gently=gently)
         except Exception as error:  # whatever it is: the next try comes
             self.error = _short(error)
             if time.monotonic() - self._warned >= WARN_EVERY:
@@ -156,7 +160,7 @@ class Flusher:
             self.error = ""
         return True
 
-    async def _ship_orphans(self) -> int:
+    async def _ship_orphans(self, *, gently: bool) -> int:
         """Ship and remove finished segments, ours and those of dead processes."""
         new = 0
         claimed = cast("Generator[Segment]", segments.claim(self._directory))
@@ -164,7 +168,7 @@ class Flusher:
             # In a thread: a claimed segment is read whole, to find damage.
             while (segment := await asyncio.to_thread(next, claimed, None)) is not None:
                 _tell(segment)
-                new += await self._ship(segment.path, segment.name)
+                new += await self._ship(segment.path, segment.name, gently=gently)
                 # First the file, then its position: the other way round, a crash in between
                 # would have it read again from the start.
                 segments.remove(segment)
@@ -182,13 +186,15 @@ class Flusher:
             for name in gone:
                 self._offsets.pop(name, None)
 
-    async def _ship(self, path: Path, name: str) -> int:
+    async def _ship(self, path: Path, name: str, *, gently: bool) -> int:
         """Ship a segment to its present end."""
         new, size, races = 0, BATCH, 0
         while True:
             offset = self._offsets.get(name, 0)
+            rows = Rows(self._database.kind, careful=races > 0)
+            reading = functools.partial(read, path, name, offset, size, rows=rows, gently=gently)
             try:
-                batch, rejected = await asyncio.to_thread(_read, path, name, offset, size)
+                batch, rejected = await asyncio.to_thread(reading)
             except FileNotFoundError:
                 return new  # the journal is closed and was empty, or another process shipped it
             if batch.end == offset:
@@ -207,12 +213,15 @@ class Flusher:
                 if size > 1:
                     size = max(1, size // 8)  # find the one it is about
                     continue
-                only = await asyncio.to_thread(_raw, path, offset)
-                await self._store(_without_rows(batch), [_Rejected(only, _reason(error))])
+                only = await asyncio.to_thread(raw, path, offset)
+                nothing = replace(batch, rows=Rows(self._database.kind, careful=False))
+                await self._store(nothing, [Rejected(only, _reason(error))])
             self._offsets[name] = batch.end
+            if batch.last:
+                return new
             size, races = min(size * 2, BATCH), 0
 
-    async def _store(self, batch: Batch, rejected: Sequence[_Rejected]) -> int:
+    async def _store(self, batch: Batch, rejected: Sequence[Rejected]) -> int:
         def put_aside() -> None:
             for record in rejected:
                 _put_aside(self._directory, batch.segment, record)
@@ -221,27 +230,6 @@ class Flusher:
         self.shipped += new
         self.rejected += len(rejected)
         return new
-
-
-def _read(path: Path, name: str, offset: int, size: int) -> tuple[Batch, list[_Rejected]]:
-    records, end = segments.read(path, offset, size)
-    rows: list[Row] = []
-    rejected: list[_Rejected] = []
-    for data in records:
-        try:
-            rows.append(row_of(data))
-        except ValueError as error:
-            rejected.append(_Rejected(data, str(error)))
-    return Batch(segment=name, start=offset, end=end, rows=rows), rejected
-
-
-def _raw(path: Path, offset: int) -> bytes:
-    (record,), _end = segments.read(path, offset, 1)
-    return record
-
-
-def _without_rows(batch: Batch) -> Batch:
-    return Batch(segment=batch.segment, start=batch.start, end=batch.end, rows=())
 
 
 def _short(error: Exception) -> str:
@@ -254,7 +242,7 @@ def _reason(error: Exception) -> str:
     return f"the database refuses it: {type(error).__name__}"
 
 
-def _put_aside(directory: Path, segment: str, rejected: _Rejected) -> None:
+def _put_aside(directory: Path, segment: str, rejected: Rejected) -> None:
     """Keep a record that no log can hold; it must not stop those behind it."""
     log.error(
         "a finished call can't be logged (%s); it is kept in %s",

@@ -27,3 +27,6 @@ async def _prune_batch(run: Run) -> int:
 async def _prune_positions(run: Run) -> int:
     async with run.transaction() as session:
         return await service.prune_positions(session, older_than=utc_now() - timedelta(days=365))
+
+
+JOBS = (prune_logs.every("17 3 * * *"),)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from paifang.core.auth import Caller, require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.logs import service
 from paifang.modules.gateway.logs.schemas import Deleted, LogFilter, LogPage, LogRead, Moment, Text

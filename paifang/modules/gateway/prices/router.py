@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from paifang.core.auth import Caller, require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.core.pagination import Page, Paging, order_by
-from paifang.modules.gateway.changes import MAX_MODEL, PRINTABLE_PATTERN
+from paifang.modules.gateway.fields import Search
 from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.prices import service
 from paifang.modules.gateway.prices.models import Price
@@ -26,7 +26,7 @@ async def list_prices(
     request: Request,
     session: Db,
     paging: Paging,
-    model: Annotated[str | None, Query(max_length=MAX_MODEL, pattern=PRINTABLE_PATTERN)] = None,
+    model: Search | None = None,
     current: Annotated[bool, Query(description="Only those that hold now.")] = False,
 ) -> Page[PriceRead]:
     """Prices, the newest first; those of the past and of the future too."""
@@ -67,8 +67,8 @@ async def list_models(
     session: Db,
     paging: Paging,
     search: Annotated[
-        str | None,
-        Query(max_length=MAX_MODEL, pattern=PRINTABLE_PATTERN, description="Part of the name."),
+        Search | None,
+        Query(description="Part of the name."),
     ] = None,
 ) -> Page[ServedModelRead]:
     """The models that enabled channels serve, by name, each with its price or marked unpriced."""

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from paifang.modules.gateway.changes import MAX_MODEL
-from paifang.modules.gateway.fields import MoneyIn, MoneyOut
+from paifang.modules.gateway.fields import ModelName, MoneyIn, MoneyOut
 from paifang.modules.gateway.prices.models import Price
 
 Amount = Annotated[MoneyIn, Field(description="Per million model tokens.")]
@@ -20,7 +19,7 @@ class PriceCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: str = Field(min_length=1, max_length=MAX_MODEL)
+    model: ModelName
     valid_from: AwareDatetime | None = Field(
         None, description="From when it holds: now (not given) or later."
     )

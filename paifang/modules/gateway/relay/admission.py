@@ -7,27 +7,27 @@ the next one waits until that is earned back.
 
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
-from paifang.core.limits import Ask, Limiter, Rate, Refused, Slots, State
+from paifang.core.limits import Limiter, Refused
 from paifang.modules.gateway.relay.auth import Caller
 from paifang.modules.gateway.relay.body import Request
 from paifang.modules.gateway.relay.errors import NO_RETRY, RATE, Refusal, retry_after
 from paifang.modules.gateway.relay.ledger import Ledger
-from paifang.modules.gateway.relay.meter import cost_of
-from paifang.modules.gateway.relay.record import Usage
-from paifang.modules.gateway.relay.snapshot import Group, Limits, Price, Snapshot, Token
+from paifang.modules.gateway.relay.meter import estimate_cost
+from paifang.modules.gateway.relay.plan import HeaderList, Plan, split_block
+from paifang.modules.gateway.relay.snapshot import Price, Snapshot
 from paifang.modules.gateway.relay.usage import estimate_prompt
-
-HeaderList = list[tuple[bytes, bytes]]
-
-PERIOD = 60
-"""Seconds of a rate's window."""
 
 UNSTATED_OUTPUT = 4096
 """Model tokens for which a call holds a part of its quota when it does not say how many it may
 write; for each of its answers."""
+
+MAX_OUTPUT = 10_000_000
+"""A call that says it may write more holds no more than that."""
+
+_SEVERAL_ANSWERS = frozenset({"n", "best_of", "prompt"})
+"""Without any of these a request asks for one answer."""
 
 MAX_PLANS = 4096
 """Callers whose plans are kept: about 3 KB each."""
@@ -35,98 +35,32 @@ MAX_PLANS = 4096
 _UNITS = {"rpm": "requests per minute", "tpm": "model tokens per minute"}
 
 
-class _Plan:
-    """What the limits of one caller come to, worked out once instead of at each call."""
-
-    __slots__ = (
-        "_fixed", "_format", "_shown", "asks", "group", "limited", "slots", "token", "weighed",
-    )  # fmt: skip
-
-    def __init__(self, token: Token | None, group: Group) -> None:
-        self.token = token
-        self.group = group
-        asks = [] if token is None else _asks("key", token.id, token.limits)
-        asks += _asks("group", group.id, group.limits)
-        self.asks = tuple(asks)
-        """With a cost of 1; those in model tokens get theirs at each call."""
-        self.limited = bool(asks) or (token is not None and token.quota is not None)
-        """There is anything to decide."""
-        self.weighed = [
-            (at, ask, ask.rule)
-            for at, ask in enumerate(asks)
-            if isinstance(ask.rule, Rate) and ask.name.endswith("tpm")
-        ]
-        """Those in model tokens, with their positions."""
-        self.slots = [ask.key for ask in asks if isinstance(ask.rule, Slots)]
-        """Whose slots the end of a call gives back."""
-        self._format = ", ".join(map(_format, asks)).encode("ascii")
-        self._shown = _shown(asks)
-        self._fixed = (b"ratelimit-policy", ", ".join(map(_policy, asks)).encode("ascii"))
-
-    def charge(self, prompt: int) -> Sequence[Ask]:
-        """What a call with a prompt of so many model tokens asks for."""
-        if not self.weighed:
-            return self.asks
-        asks = list(self.asks)
-        for at, ask, rule in self.weighed:
-            asks[at] = Ask(ask.name, ask.key, rule, prompt)
-        return asks
-
-    def headers(self, states: Sequence[State]) -> HeaderList:
-        """The limits in OpenAI's headers, and in the IETF's
-        (draft-ietf-httpapi-ratelimit-headers).
-
-        OpenAI's name one limit for requests and one for tokens: of a key's and its group's, the
-        one with less left.
-        """
-        numbers: list[int] = []
-        for ask, state in zip(self.asks, states, strict=True):
-            numbers.append(state.remaining)
-            if isinstance(ask.rule, Rate):
-                numbers.append(math.ceil(state.reset))
-        headers = [self._fixed, (b"ratelimit", self._format % tuple(numbers))]
-        for limit, remaining, reset, positions in self._shown:
-            state = states[positions[0]]
-            for position in positions[1:]:
-                if states[position].remaining < state.remaining:
-                    state = states[position]
-            headers += (
-                (limit, b"%d" % state.limit),
-                (remaining, b"%d" % state.remaining),
-                (reset, b"%.3fs" % state.reset),
-            )
-        return headers
-
-
 class Admitted:
     """A call that may go on. :meth:`release` must follow, once."""
 
-    __slots__ = ("_admission", "_estimate", "_hold", "_plan", "headers")
+    __slots__ = ("_admission", "_estimate", "_held", "_plan", "header_block")
 
     def __init__(
-        self,
-        admission: "Admission",
-        plan: _Plan,
-        estimate: int,
-        hold: tuple[str, int] | None,
-        headers: HeaderList,
+        self, admission: "Admission", plan: Plan, estimate: int, held: int, header_block: bytes
     ) -> None:
         self._admission = admission
         self._plan = plan
         self._estimate = estimate
-        self._hold = hold
-        self.headers = headers
-        """For the answer: how the limits stand."""
+        self._held = held
+        self.header_block = header_block
+        """For the answer: how the limits stand, as lines ready to send, each with its end."""
+
+    @property
+    def headers(self) -> HeaderList:
+        """The same as a list, made anew each time."""
+        return split_block(self.header_block)
 
     def release(self, tokens: int) -> None:
         """The call is over and has used so many model tokens."""
-        limiter = self._admission.limiter
-        for key in self._plan.slots:
-            limiter.release(key)
-        for _, ask, rule in self._plan.weighed:
-            limiter.settle(ask.key, rule, tokens - self._estimate, time.monotonic())
-        if self._hold is not None:
-            self._admission.ledger.let_go(*self._hold)
+        admission, plan = self._admission, self._plan
+        admission.limiter.finish(plan.bundle, tokens - self._estimate, time.monotonic())
+        if self._held:
+            admission.ledger.let_go(plan.owner, self._held)
 
 
 class Admission:
@@ -135,7 +69,7 @@ class Admission:
     def __init__(self, limiter: Limiter) -> None:
         self.limiter = limiter
         self.ledger = Ledger()
-        self._plans: dict[str, _Plan] = {}
+        self._plans: dict[str, Plan] = {}
 
     def use(self, snapshot: Snapshot) -> None:
         """Take over a new snapshot's tokens."""
@@ -148,71 +82,31 @@ class Admission:
         Raises :class:`Refusal` (429), naming the limit, its value and when it frees up.
         """
         token, group = caller.token, caller.group
-        plan = self._plan(token, group)
-        if not plan.limited:
-            return None
-        quota = token is not None and token.quota is not None
-        prompt = estimate_prompt(request.data) if quota or plan.weighed else 0
-        if token is not None:
-            self.ledger.check(token)
-        asks = plan.charge(prompt)
-        headers: HeaderList = []
-        if asks:
-            decision = self.limiter.acquire(asks, time.monotonic())
-            if isinstance(decision, Refused):
-                raise _refusal(caller, decision, prompt, plan.headers(decision.states))
-            headers = plan.headers(decision.states)
-        hold = None
-        if token is not None and quota and price is not None:
-            usage = Usage(input=prompt, output=most_output(request))
-            hold = (token.id, cost_of(usage, price))
-            self.ledger.hold(*hold)
-        return Admitted(self, plan, prompt, hold, headers)
-
-    def _plan(self, token: Token | None, group: Group) -> _Plan:
-        owner = group.id if token is None else token.id
-        plan = self._plans.get(owner)
+        plan = self._plans.get(group.id if token is None else token.id)
         # A call may still be decided by the snapshot before this one.
         if plan is None or plan.token is not token or plan.group is not group:
-            if len(self._plans) >= MAX_PLANS:
-                self._plans.clear()
-            plan = self._plans[owner] = _Plan(token, group)
+            plan = self._plan(caller)
+        if not plan.limited:
+            return None
+        estimate = estimate_prompt(request.data) if plan.estimates else 0
+        held = 0
+        if token is not None and token.quota is not None:
+            if price is not None:
+                held = estimate_cost(estimate, most_output(request), price)
+            self.ledger.hold(token, token.quota, held)
+        standing = self.limiter.acquire(plan.bundle, time.monotonic(), estimate)
+        if isinstance(standing, Refused):
+            if held:
+                self.ledger.let_go(plan.owner, held)
+            raise _refusal(caller, standing, estimate, plan)
+        return Admitted(self, plan, estimate, held, plan.header_block(standing))
+
+    def _plan(self, caller: Caller) -> Plan:
+        if len(self._plans) >= MAX_PLANS:
+            self._plans.clear()
+        plan = Plan(caller.token, caller.group)
+        self._plans[plan.owner] = plan
         return plan
-
-
-def _asks(scope: str, owner: str, limits: Limits) -> list[Ask]:
-    asks = []
-    if limits.rpm is not None:
-        asks.append(Ask(f"{scope}-rpm", (scope, owner, "rpm"), Rate(limits.rpm, PERIOD)))
-    if limits.tpm is not None:
-        asks.append(Ask(f"{scope}-tpm", (scope, owner, "tpm"), Rate(limits.tpm, PERIOD)))
-    if limits.concurrency is not None:
-        rule = Slots(limits.concurrency)
-        asks.append(Ask(f"{scope}-concurrency", (scope, owner, "concurrency"), rule))
-    return asks
-
-
-def _policy(ask: Ask) -> str:
-    limit = ask.rule.limit
-    if isinstance(ask.rule, Slots):
-        return f'"{ask.name}";q={limit};qu="concurrent-requests"'
-    return f'"{ask.name}";q={limit};w={PERIOD}'
-
-
-def _format(ask: Ask) -> str:
-    """How the state of a limit is written: what is left, and of a rate when it is full again."""
-    return f'"{ask.name}";r=%d' if isinstance(ask.rule, Slots) else f'"{ask.name}";r=%d;t=%d'
-
-
-def _shown(asks: Sequence[Ask]) -> list[tuple[bytes, bytes, bytes, list[int]]]:
-    """OpenAI's three headers for each kind of rate, and the positions of its limits."""
-    found = []
-    for kind, what in (("rpm", b"requests"), ("tpm", b"tokens")):
-        positions = [at for at, ask in enumerate(asks) if ask.name.endswith(kind)]
-        if positions:
-            names = [b"x-ratelimit-%b-%b" % (n, what) for n in (b"limit", b"remaining", b"reset")]
-            found.append((names[0], names[1], names[2], positions))
-    return found
 
 
 def most_output(request: Request) -> int:
@@ -222,11 +116,13 @@ def most_output(request: Request) -> int:
     """
     data = request.data
     stated = max(_positive(data, "max_completion_tokens"), _positive(data, "max_tokens"))
-    answers = max(1, _positive(data, "n"), _positive(data, "best_of"))
-    prompts = data.get("prompt")
-    if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int):
-        answers *= len(prompts)
-    return min((stated or UNSTATED_OUTPUT) * answers, 10_000_000)
+    most = stated or UNSTATED_OUTPUT
+    if not _SEVERAL_ANSWERS.isdisjoint(data):
+        most *= max(1, _positive(data, "n"), _positive(data, "best_of"))
+        prompts = data.get("prompt")
+        if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int):
+            most *= len(prompts)
+    return min(most, MAX_OUTPUT)
 
 
 def _positive(data: dict[str, Any], name: str) -> int:
@@ -235,11 +131,13 @@ def _positive(data: dict[str, Any], name: str) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-def _refusal(caller: Caller, refused: Refused, prompt: int, headers: HeaderList) -> Refusal:
-    scope, _, kind = refused.name.partition("-")
+def _refusal(caller: Caller, refused: Refused, estimate: int, plan: Plan) -> Refusal:
+    scope, _, kind = refused.limit.name.partition("-")
+    ceiling = refused.limit.rule.limit
     owner = "This API key" if scope == "key" else f"The group {caller.group.id!r}"
-    if refused.never and kind == "tpm" and refused.limit:
-        ending = f"This request alone needs about {prompt}; send less at once."
+    headers = split_block(plan.header_block(refused.standing))
+    if refused.never and kind == "tpm" and ceiling:
+        ending = f"This request alone needs about {estimate}; send less at once."
         headers.append(NO_RETRY)
     elif refused.never:
         ending = "Ask for a higher limit."
@@ -249,7 +147,7 @@ def _refusal(caller: Caller, refused: Refused, prompt: int, headers: HeaderList)
         ending = f"Try again in {seconds} s."
         headers.append(retry_after(seconds))
     if kind == "concurrency":
-        message = f"{owner} may have {refused.limit} calls in progress, and has. {ending}"
+        message = f"{owner} may have {ceiling} calls in progress, and has. {ending}"
     else:
-        message = f"{owner} has reached its limit of {refused.limit} {_UNITS[kind]}. {ending}"
+        message = f"{owner} has reached its limit of {ceiling} {_UNITS[kind]}. {ending}"
     return Refusal(429, "rate_limit_exceeded", message, kind=RATE, headers=headers)

@@ -1,35 +1,34 @@
-"""The relay: a raw ASGI application for every path under ``/v1``."""
+"""The relay: everything under ``/v1``.
+
+A raw ASGI application, with a shorter way in for a server that offers one
+(:mod:`paifang.core.exchange`).
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Mapping
 
+from paifang.core.exchange import ClientGone, Exchange, Handler
 from paifang.core.limits import Limiter
 from paifang.modules.gateway.relay.admission import Admission
+from paifang.modules.gateway.relay.asgi import AsgiExchange, Receive, Scope, Send
 from paifang.modules.gateway.relay.attempt import Upstreams
 from paifang.modules.gateway.relay.auth import (
-    Caller,
-    RequestHead,
+    Known,
     authenticate,
     check_address,
+    know,
     read_head,
 )
-from paifang.modules.gateway.relay.body import Receive
 from paifang.modules.gateway.relay.call import Call
 from paifang.modules.gateway.relay.dialect import ENDPOINTS
 from paifang.modules.gateway.relay.errors import SERVER, Refusal, journal_full, retry_after
 from paifang.modules.gateway.relay.journal import Journal
 from paifang.modules.gateway.relay.listing import MODELS_PATH, list_models, one_model
 from paifang.modules.gateway.relay.local import LocalModels
-from paifang.modules.gateway.relay.record import (
-    MAX_IP,
-    MAX_USER_AGENT,
-    Record,
-    new_request_id,
-)
-from paifang.modules.gateway.relay.reply import Send, send_json, send_refusal
+from paifang.modules.gateway.relay.record import new_request_id
+from paifang.modules.gateway.relay.reply import send_json, send_refusal
 from paifang.modules.gateway.relay.routing import Router
 from paifang.modules.gateway.relay.settings import RelaySettings
 from paifang.modules.gateway.relay.snapshot import Snapshot
@@ -37,8 +36,6 @@ from paifang.modules.gateway.relay.stats import Counters, bump
 from paifang.modules.gateway.relay.upstream import Pool
 
 log = logging.getLogger(__name__)
-
-Scope = MutableMapping[str, Any]
 
 
 class Relay:
@@ -87,6 +84,11 @@ class Relay:
         self._draining = False
         self._ticking = False
         self._journal_full_until = 0.0
+
+    @property
+    def hot(self) -> Mapping[bytes, Handler]:
+        """Handlers for a server that has exchanges of its own, by the path they take POSTs to."""
+        return dict.fromkeys((path.encode("ascii") for path in ENDPOINTS), self.serve)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -147,51 +149,65 @@ class Relay:
         log.error("the journal is full: calls are refused until it has room")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
+        """Serve one HTTP request of an ASGI server."""
         if scope["type"] != "http":
             raise RuntimeError(f"the relay serves HTTP, not {scope['type']}")
+        exchange = AsgiExchange(scope, receive, send)
+        if scope["method"] == "POST" and scope["path"] in ENDPOINTS:
+            await self.serve(exchange)
+            return
+        now = time.time()
+        request_id = new_request_id(now)
+        try:
+            await self._other(exchange, scope["method"], request_id, now)
+        except Refusal as refusal:
+            await self._turn_away(exchange, refusal, request_id)
+        except ClientGone:
+            log.debug("a client left before its answer")
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Serve one POST to one of :data:`ENDPOINTS`."""
         started_at = time.time()
         request_id = new_request_id(started_at)
         snapshot = self._snapshot
-        path: str = scope["path"]
-        endpoint = ENDPOINTS.get(path)
+        known: Known | None = exchange.note
         try:
-            method = scope["method"]
-            if endpoint is None or method != "POST":
-                await self._other(scope, send, path, request_id, started_at)
-                return
             if self._draining:
                 raise _draining()
-            head = read_head(scope["headers"])
-            caller = authenticate(snapshot, head, internal_key=self._internal_key, now=started_at)
+            if known is None or known.snapshot is not snapshot or started_at >= known.until:
+                head = read_head(exchange.headers)
+                caller = authenticate(
+                    snapshot, head, internal_key=self._internal_key, now=started_at
+                )
+                exchange.note = known = know(snapshot, head, caller)
+                stated = head.content_length
+            else:
+                stated = None  # it is another request's, and this one's body is here
             if self._journal_full_until and time.monotonic() < self._journal_full_until:
                 raise journal_full()
         except Refusal as refusal:
-            bump(self.counters.unauthenticated, refusal.code)
-            await send_refusal(send, refusal, request_id)
+            await self._turn_away(exchange, refusal, request_id)
             return
-        record = _record(scope, request_id, started_at, caller, head)
-        call = Call(
-            self,
-            snapshot=snapshot,
-            endpoint=endpoint,
-            caller=caller,
-            head=head,
-            record=record,
-            receive=receive,
-            send=send,
-        )
+        call = Call(self, exchange, snapshot, known, request_id, started_at)
         self._calls.add(call)
         self.young.add(call)
         if not self._ticking:
             self._ticking = True
             asyncio.get_running_loop().call_later(self.settings.watch_after, self._tick)
         try:
-            await call.run()
+            await call.run(stated)
         finally:
             self._calls.discard(call)
             if not self._calls and self._idle is not None:
                 self._idle.set()
+
+    async def _turn_away(self, exchange: Exchange, refusal: Refusal, request_id: str) -> None:
+        """Refuse a request whose caller is not known, or not served."""
+        bump(self.counters.unauthenticated, refusal.code)
+        try:
+            await send_refusal(exchange, refusal, request_id)
+        except ClientGone:
+            log.debug("a client left before its refusal")
 
     def _tick(self) -> None:
         """Watch the clients of calls that last, and end calls whose bodies do not come.
@@ -211,11 +227,9 @@ class Relay:
         if self._ticking:
             asyncio.get_running_loop().call_later(settings.watch_after, self._tick)
 
-    async def _other(
-        self, scope: Scope, send: Send, path: str, request_id: str, now: float
-    ) -> None:
+    async def _other(self, exchange: Exchange, method: str, request_id: str, now: float) -> None:
         """Everything but the calls themselves: the model list, and mistakes."""
-        method = scope["method"]
+        path = exchange.path
         listing = path == MODELS_PATH or path.startswith(MODELS_PATH + "/")
         if not listing and path not in ENDPOINTS:
             raise Refusal(
@@ -234,38 +248,14 @@ class Relay:
             )
         if self._draining:
             raise _draining()
-        head = read_head(scope["headers"])
+        head = read_head(exchange.headers)
         caller = authenticate(self._snapshot, head, internal_key=self._internal_key, now=now)
-        check_address(caller, _address(scope))
+        check_address(caller, exchange.address)
         if path == MODELS_PATH:
-            await send_json(send, list_models(self._snapshot, caller), request_id)
+            await send_json(exchange, list_models(self._snapshot, caller), request_id)
         else:
             model = path[len(MODELS_PATH) + 1 :]
-            await send_json(send, one_model(self._snapshot, caller, model), request_id)
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else ""
-
-
-def _record(
-    scope: Scope, request_id: str, started_at: float, caller: Caller, head: RequestHead
-) -> Record:
-    token = caller.token
-    return Record(
-        request_id=request_id,
-        started_at=started_at,
-        group_id=caller.group.id,
-        model="",
-        endpoint=scope["path"],
-        token_id=None if token is None else token.id,
-        token_name="" if token is None else token.name,
-        person=caller.person,
-        purpose=caller.purpose,
-        ip=_address(scope)[:MAX_IP],
-        user_agent=head.user_agent[:MAX_USER_AGENT],
-    )
+            await send_json(exchange, one_model(self._snapshot, caller, model), request_id)
 
 
 def _draining() -> Refusal:
@@ -274,6 +264,7 @@ def _draining() -> Refusal:
         "shutting_down",
         "The gateway is shutting down. Try again in a moment.",
         kind=SERVER,
-        headers=(retry_after(1), (b"connection", b"close")),
+        headers=(retry_after(1),),
         blame="relay",
+        close=True,
     )

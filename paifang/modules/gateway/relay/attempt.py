@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from paifang.modules.gateway.relay.body import Request
 from paifang.modules.gateway.relay.dialect import (
     EVENT_STREAM,
-    JSON,
     MAX_ERROR_BYTES,
     OTHER_CODE,
+    AnswerHead,
     Endpoint,
-    HeaderList,
     answer_as_stream,
-    answer_headers,
     channel_headers,
-    content_type,
-    header,
+    read_answer_head,
     refuse_answer,
     refuse_error_object,
     refuse_failure,
@@ -33,7 +30,14 @@ from paifang.modules.gateway.relay.settings import RelaySettings
 from paifang.modules.gateway.relay.snapshot import Channel
 from paifang.modules.gateway.relay.sse import StreamMeter
 from paifang.modules.gateway.relay.stats import Counters, bump
-from paifang.modules.gateway.relay.upstream import Pool, Response, Target, UpstreamError
+from paifang.modules.gateway.relay.upstream import (
+    Key,
+    Pool,
+    Response,
+    Target,
+    UpstreamError,
+    request_head,
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +46,30 @@ log = logging.getLogger(__name__)
 class JsonReply:
     """A whole answer, ready to go to the client."""
 
-    headers: HeaderList
+    block: bytes
+    """Headers of the upstream's that the client gets, as lines."""
     body: bytes
     answer: JsonAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What every request to a channel has in common, worked out once."""
+
+    channel: Channel
+    base_url: str
+    credential: str
+    key: Key
+    head: bytes
+    """Up to the value of its last header, the request id."""
 
 
 @dataclass(slots=True)
 class StreamReply:
     """A stream whose first content is here; more is to be read from the response."""
 
-    headers: HeaderList
+    block: bytes
+    """As in :class:`JsonReply`."""
     response: Response
     meter: StreamMeter
     held: bytes
@@ -78,30 +96,33 @@ class Upstreams:
         self.local = local
         self.settings = settings
         self.counters = counters
-        self._targets: dict[str, Target] = {}
-        self._headers: dict[tuple[str, bool], tuple[Channel, str, HeaderList]] = {}
+        self._prepared: dict[tuple[str, str, bool], _Prepared] = {}
 
     def forget(self) -> None:
         """A new snapshot: what was worked out of the old one's channels may be wrong."""
-        self._targets.clear()
-        self._headers.clear()
+        self._prepared.clear()
 
-    def target(self, base_url: str) -> Target:
-        """Where a base URL leads. Raises ``ValueError``."""
-        target = self._targets.get(base_url)
-        if target is None:
-            target = self._targets[base_url] = Target.parse(base_url)
-        return target
+    def prepare(
+        self, channel: Channel, base_url: str, credential: str, path: str, *, stream: bool
+    ) -> _Prepared:
+        """Where a request goes, and the part of its head that is always the same.
 
-    def headers(
-        self, channel: Channel, credential: str, request_id: str, *, stream: bool
-    ) -> HeaderList:
-        """A request's headers. Raises ``ValueError`` when the channel's cannot be sent."""
-        cached = self._headers.get((channel.id, stream))
-        if cached is None or cached[0] is not channel or cached[1] != credential:
-            made = channel_headers(channel, credential, stream=stream)
-            cached = self._headers[channel.id, stream] = (channel, credential, made)
-        return [*cached[2], (b"x-request-id", request_id.encode("ascii"))]
+        Raises ``ValueError`` when the channel's base URL or headers cannot be used.
+        """
+        known = self._prepared.get((channel.id, path, stream))
+        if (
+            known is not None
+            and known.channel is channel
+            and known.credential == credential
+            and known.base_url == base_url
+        ):
+            return known
+        target = Target.parse(base_url)
+        headers = channel_headers(channel, credential, stream=stream)
+        head = request_head(target, b"POST", path, headers) + b"x-request-id: "
+        made = _Prepared(channel, base_url, credential, target.key, head)
+        self._prepared[channel.id, path, stream] = made
+        return made
 
 
 class Attempt:
@@ -160,8 +181,18 @@ class Attempt:
                 refusal.__cause__ or refusal.message,
             )
         if refusal is not None:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                # Else it and this frame hold each other, and with them the request's body and
+                # what was read of an answer, until the collector comes round.
+                del refusal
         raise up.router.all_cooling(channels, record.model, time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """The upstream has said all it had to say: there is nothing that :meth:`end` waits for."""
+        return self._response is None or self._response.complete
 
     async def end(self, wait: float) -> None:
         """The call is over. A stream that was completed gets ``wait`` seconds to end itself.
@@ -191,16 +222,18 @@ class Attempt:
         up, request, record = self._up, self._request, self._record
         model = channel.model_mapping.get(request.model, request.model)
         record.upstream_model = model
-        body = request.body_for(model)
+        body = request.body_for(model, stream_options=channel.stream_options)
         base_url, credential, pool = channel.base_url, channel.credential, up.pool
         if channel.provider == PROVIDER:
             base_url, credential = await self._start(channel)
             pool = up.local_pool
         try:
-            target = up.target(base_url)
-            headers = up.headers(channel, credential, record.request_id, stream=request.stream)
-            response = await pool.request(
-                target, b"POST", self._endpoint.upstream_path, headers, body, channel.timeouts
+            prepared = up.prepare(
+                channel,
+                base_url,
+                credential,
+                self._endpoint.upstream_path,
+                stream=request.stream,
             )
         except ValueError as error:
             refusal = upstream_refusal(
@@ -210,22 +243,27 @@ class Attempt:
                 "gateway's administrator.",
             )
             raise refusal from error
+        head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (
+            prepared.head,
+            record.request_id.encode("ascii"),
+            len(body),
+        )
+        response = await pool.send(prepared.key, head, body, channel.timeouts)
         self._response = response
         if not 200 <= response.status < 300:
             raise await self._refused(channel, response)
-        kind = content_type(response.headers, JSON)
-        encoding = header(response.headers, b"content-encoding")
-        if encoding and encoding.lower() != b"identity":
+        answer = read_answer_head(response.headers)
+        if answer.encoding:
             raise upstream_refusal(
                 502,
                 "upstream_protocol",
                 f"The upstream of the model {record.model!r} compressed its answer, which it was "
                 "asked not to.",
             )
-        streamed = kind[: len(EVENT_STREAM)].lower() == EVENT_STREAM
+        streamed = answer.kind[: len(EVENT_STREAM)].lower() == EVENT_STREAM
         if request.stream and streamed:
-            return await self._begin_stream(response, kind)
-        return await self._read_json(response, kind)
+            return await self._begin_stream(response, answer)
+        return await self._read_json(response, answer)
 
     async def _start(self, channel: Channel) -> tuple[str, str]:
         """The base URL and the bearer of a local model, which runs from here on."""
@@ -269,26 +307,27 @@ class Attempt:
             body = b""
         return refuse_answer(response.status, response.headers, body, self._record.model, now)
 
-    async def _read_json(self, response: Response, kind: bytes) -> JsonReply | StreamReply:
+    async def _read_json(self, response: Response, head: AnswerHead) -> JsonReply | StreamReply:
         request = self._request
-        body = await response.read(self._up.settings.max_response_bytes)
+        limit = self._up.settings.max_response_bytes
+        body = response.whole(limit)
+        if body is None:
+            body = await response.read(limit)
         answer = read_answer(body)
         if answer.error:
             raise refuse_error_object(answer.error, self._record.model, time.time())
-        headers = answer_headers(response.headers)
         if not request.stream or answer.data is None:
-            headers.append((b"content-type", kind))
-            return JsonReply(headers, body, answer)
+            return JsonReply(head.block, body, answer)
         events = answer_as_stream(
             answer.data, self._endpoint.chunk, wants_usage=request.wants_usage
         )
         meter = StreamMeter(strip=False, max_event=len(events))
         held = meter.feed(events)
         meter.usage = answer.usage
-        headers.append((b"content-type", EVENT_STREAM))
-        return StreamReply(headers, response, meter, held)
+        head.kind = EVENT_STREAM
+        return StreamReply(head.block, response, meter, held)
 
-    async def _begin_stream(self, response: Response, kind: bytes) -> StreamReply:
+    async def _begin_stream(self, response: Response, head: AnswerHead) -> StreamReply:
         """Read until there is content, so that another channel can still be asked."""
         settings = self._up.settings
         meter = StreamMeter(strip=not self._request.wants_usage, max_event=settings.max_event_bytes)
@@ -308,6 +347,4 @@ class Attempt:
                 f"The upstream of the model {self._record.model!r} ended its stream without an "
                 "answer.",
             )
-        headers = answer_headers(response.headers)
-        headers.append((b"content-type", kind))
-        return StreamReply(headers, response, meter, held)
+        return StreamReply(head.block, response, meter, held)

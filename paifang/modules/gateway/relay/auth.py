@@ -1,12 +1,14 @@
 """Who calls: from a bearer to a caller, with nothing but the snapshot in memory."""
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from paifang.modules.gateway.relay import credential
 from paifang.modules.gateway.relay.errors import INVALID, Refusal
+from paifang.modules.gateway.relay.record import MAX_USER_AGENT
 from paifang.modules.gateway.relay.snapshot import Group, Snapshot, Token
 
 KEY_PREFIX = "pf_live_"
@@ -41,6 +43,26 @@ class Caller:
         return token is None or token.models is None or model in token.models
 
 
+@dataclass(slots=True)
+class Known:
+    """What a request's head came to. It holds for the same head while the snapshot is the same
+    and ``until`` (unix seconds) is not reached.
+    """
+
+    snapshot: Snapshot
+    until: float
+    caller: Caller
+    user_agent: str
+
+
+def know(snapshot: Snapshot, head: RequestHead, caller: Caller) -> Known:
+    """What may be remembered of an authenticated head."""
+    until = 0.0  # an internal credential is short-lived, and checked each time
+    if caller.token is not None:
+        until = math.inf if caller.token.expires_at is None else caller.token.expires_at
+    return Known(snapshot, until, caller, head.user_agent)
+
+
 def read_head(headers: Iterable[tuple[bytes, bytes]]) -> RequestHead:
     """Read a request's headers once. Raises :class:`Refusal` for a malformed length."""
     head = RequestHead()
@@ -51,7 +73,7 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> RequestHead:
             if not head.bearer:
                 head.bearer = value.decode("latin-1").strip()
         elif name == b"user-agent":
-            head.user_agent = value[:200].decode("latin-1")
+            head.user_agent = value[:MAX_USER_AGENT].decode("latin-1")
         elif name == b"content-length":
             if not value.isdigit():
                 raise Refusal(400, "invalid_header", "The header Content-Length is not a number.")

@@ -1,16 +1,13 @@
-"""The request body: read under a cap, and only what routing needs is looked at."""
+"""The request body: only what routing needs is looked at."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from paifang.modules.gateway.relay.errors import ClientGone, Refusal
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
+from paifang.modules.gateway.relay.errors import Refusal
 
 MAX_MODEL_LENGTH = 256
 
@@ -31,6 +28,28 @@ DECIDING = frozenset(
 """The keys that decide what a call may do and what it costs. An upstream must read them as they
 are read here, though it may take the first of two equal keys, or ignore their case."""
 
+_USUAL = DECIDING | {
+    "messages",
+    "temperature",
+    "top_p",
+    "stop",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "seed",
+    "user",
+    "input",
+    "prompt",
+    "encoding_format",
+    "dimensions",
+    "reasoning_effort",
+    "parallel_tool_calls",
+}
+"""Keys that need no second look: nearly every request has no others."""
+
 _DECIDING_OPTIONS = frozenset({"include_usage"})
 
 _KEY = re.compile(
@@ -41,41 +60,8 @@ _ESCAPED_LETTER = re.compile(rb"\\u00[5-7]")
 """A letter or an underscore, spelt so that a key cannot be found by its bytes."""
 
 
-async def read_body(receive: Receive, limit: int, stated: int | None) -> bytes:
-    """The whole body.
-
-    Raises :class:`Refusal` (413) when it is, or says it is, over ``limit`` bytes, and
-    :class:`ClientGone` when the client leaves first.
-    """
-    if stated is not None and stated > limit:
-        raise _too_large(limit)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    parts = [body]
-    size = len(body)
-    while True:
-        if size > limit:
-            raise _too_large(limit)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part = message.get("body", b"")
-        size += len(part)
-        parts.append(part)
-        if not message.get("more_body", False):
-            break
-    if size > limit:
-        raise _too_large(limit)
-    return b"".join(parts)
-
-
-def _too_large(limit: int) -> Refusal:
+def too_large(limit: int) -> Refusal:
+    """The answer to a body over the limit."""
     # The connection stays open: closed with bytes unread, the client might never see why.
     return Refusal(
         413,
@@ -95,18 +81,21 @@ class Request:
     wants_usage: bool
     """The client asked for usage in its stream itself."""
 
-    def body_for(self, model: str) -> bytes:
+    def body_for(self, model: str, *, stream_options: bool = True) -> bytes:
         """The bytes for an upstream that calls the model ``model``.
 
         The client's own bytes where nothing must change and nothing can be read in two ways;
         else the object is written anew, with the upstream's model name and, in a stream, with
-        ``include_usage`` asked for.
+        ``include_usage`` asked for; without ``stream_options`` where the upstream refuses them.
         """
-        ask = self.stream and not self.wants_usage
-        if not ask and model == self.model and self._unequivocal():
+        drop = not stream_options and "stream_options" in self.data
+        ask = stream_options and self.stream and not self.wants_usage
+        if not ask and not drop and model == self.model and self._unequivocal():
             return self.raw
         data = dict(self.data)
         data["model"] = model
+        if drop:
+            del data["stream_options"]
         if ask:
             data["stream_options"] = {**(data.get("stream_options") or {}), "include_usage": True}
         try:
@@ -140,7 +129,8 @@ def parse_request(raw: bytes, *, streams: bool) -> Request:
         raise Refusal(400, "invalid_json", f"The request body is not JSON: {reason}.") from None
     if not isinstance(data, dict):
         raise Refusal(400, "invalid_json", "The request body must be a JSON object.")
-    _check_keys(data, DECIDING)
+    if not data.keys() <= _USUAL:
+        _check_keys(data, DECIDING)
     if "tools" in data:
         _check_depth(data["tools"])
     model = data.get("model")

@@ -8,21 +8,21 @@ room is withheld.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from paifang.core.exchange import BodyTooLarge, ClientGone, Exchange
 from paifang.modules.gateway.relay.attempt import Attempt, JsonReply, StreamReply
-from paifang.modules.gateway.relay.auth import Caller, RequestHead, check_address
-from paifang.modules.gateway.relay.body import Receive, Request, parse_request, read_body
+from paifang.modules.gateway.relay.auth import Known, check_address
+from paifang.modules.gateway.relay.bill import bill, computed
+from paifang.modules.gateway.relay.body import Request, parse_request, too_large
 from paifang.modules.gateway.relay.dialect import (
-    Endpoint,
-    HeaderList,
+    ENDPOINTS,
+    refuse_error_object,
     refuse_failure,
     upstream_refusal,
 )
 from paifang.modules.gateway.relay.errors import (
     Blame,
-    ClientGone,
     Refusal,
     body_too_slow,
     cut_by_shutdown,
@@ -31,9 +31,16 @@ from paifang.modules.gateway.relay.errors import (
 )
 from paifang.modules.gateway.relay.journal import JournalFull
 from paifang.modules.gateway.relay.listing import model_not_found
-from paifang.modules.gateway.relay.meter import cost_of, estimate_answer, price_at
-from paifang.modules.gateway.relay.record import MAX_ERROR, MAX_MODEL, Outcome, Record, Usage
-from paifang.modules.gateway.relay.reply import Send, send_refusal
+from paifang.modules.gateway.relay.meter import estimate_answer, price_at
+from paifang.modules.gateway.relay.record import (
+    MAX_ERROR,
+    MAX_IP,
+    MAX_MODEL,
+    Outcome,
+    Record,
+    Usage,
+)
+from paifang.modules.gateway.relay.reply import send_refusal
 from paifang.modules.gateway.relay.snapshot import Price, Snapshot
 from paifang.modules.gateway.relay.upstream import UpstreamError
 from paifang.modules.gateway.relay.usage import estimate_prompt
@@ -44,7 +51,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STREAM_HEADERS = ((b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"))
+STREAM_BLOCK = b"cache-control: no-store\r\nx-accel-buffering: no\r\n"
 """A stream must not be kept, and a proxy in front must not collect it."""
 
 KEEP_REQUEST = 64 * 1024
@@ -67,53 +74,54 @@ class Call:
     The relay's ticker calls :meth:`watch` when it has lasted a while, and may :meth:`abort` it.
     """
 
-    __slots__ = (
-        "_abort", "_admitted", "_attempt", "_began", "_caller", "_endpoint", "_final", "_head",
-        "_price", "_prompt", "_receive", "_recorded", "_relay", "_reply", "_request", "_send",
-        "_snapshot", "_started", "_task", "_watcher", "reading", "record",
-    )  # fmt: skip
+    # What a call begins with stands here: most of them never change it.
+    reading = True
+    """The body is still on its way; the call itself notices a client that leaves."""
+    _abort: Abort | None = None
+    _request: Request | None = None
+    _attempt: Attempt | None = None
+    _admitted: "Admitted | None" = None
+    _reply: StreamReply | None = None
+    _price: Price | None = None
+    _prompt: int | None = None
+    _started = False
+    _recorded = False
+    _final = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a call has; by keyword it costs a microsecond more
         self,
         relay: "Relay",
-        *,
+        exchange: Exchange,
         snapshot: Snapshot,
-        endpoint: Endpoint,
-        caller: Caller,
-        head: RequestHead,
-        record: Record,
-        receive: Receive,
-        send: Send,
+        known: Known,
+        request_id: str,
+        started_at: float,
     ) -> None:
-        self._relay = relay
-        self._snapshot = snapshot
-        self._endpoint = endpoint
-        self._caller = caller
-        self._head = head
-        self.record = record
-        self._receive = receive
-        self._send = send
         self._began = time.perf_counter()
-        self._task: asyncio.Task[Any] | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._abort: Abort | None = None
-        self._request: Request | None = None
-        self._attempt: Attempt | None = None
-        self._admitted: Admitted | None = None
-        self._reply: StreamReply | None = None
-        self._price: Price | None = None
-        self._prompt: int | None = None
-        self._started = False
-        self._recorded = False
-        self._final = False
-        self.reading = True
-        """The body is still on its way; the call itself notices a client that leaves."""
+        self._relay = relay
+        self._exchange = exchange
+        self._snapshot = snapshot
+        self._known = known
+        caller = known.caller
+        token = caller.token
+        self.record = Record(
+            request_id,
+            started_at,
+            caller.group.id,
+            "",
+            exchange.path,
+            token_id=None if token is None else token.id,
+            token_name="" if token is None else token.name,
+            person=caller.person,
+            purpose=caller.purpose,
+            ip=exchange.address[:MAX_IP],
+            user_agent=known.user_agent,
+        )
 
-    async def run(self) -> None:
-        """Serve the call."""
-        self._task = asyncio.current_task()
+    async def run(self, stated: int | None) -> None:
+        """Serve the call; ``stated`` is the length its head gives for the body."""
         try:
-            await self._serve()
+            await self._serve(stated)
         except Refusal as refusal:
             await self._refuse(refusal)
         except ClientGone:
@@ -126,12 +134,16 @@ class Call:
         finally:
             if not self._recorded:  # a fault in what was to record the call
                 self._record_end("interrupted", "internal_error")
-            self._quiet()
+            if not self._final:
+                self._quiet()
             if self._admitted is not None:
-                self._admitted.release(self._tokens())
+                self._admitted.release(self.record.tokens)
             if self._attempt is not None:
-                done = self.record.outcome == "completed" and self._abort is None
-                await self._attempt.end(self._relay.settings.end_of_stream_wait if done else 0)
+                if self._attempt.over:
+                    self._attempt.let_go()
+                else:
+                    done = self.record.outcome == "completed" and self._abort is None
+                    await self._attempt.end(self._relay.settings.end_of_stream_wait if done else 0)
 
     def age(self) -> float:
         """Seconds since the call began."""
@@ -139,52 +151,54 @@ class Call:
 
     def watch(self) -> None:
         """Notice from now on when the client leaves."""
-        if self._watcher is None and not self._final:
-            self._watcher = asyncio.get_running_loop().create_task(self._watch())
+        if not self._final:
+            self._exchange.watch(self._gone)
 
     def abort(self, reason: Abort) -> None:
         """End the call from outside, unless its answer is already on its last leg."""
-        if self._abort is None and not self._final and self._task is not None:
+        task = self._exchange.task
+        if self._abort is None and not self._final and task is not None:
             self._abort = reason
-            self._task.cancel()
+            task.cancel()
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    def _gone(self) -> None:
         self.abort("client_gone")
 
     def _quiet(self) -> None:
         """From here on nothing interrupts: the record is written, the rest goes out."""
         self._final = True
         self._relay.young.discard(self)
-        if self._watcher is not None:
-            self._watcher.cancel()
+        self._exchange.unwatch()
 
-    async def _serve(self) -> None:
-        relay, record = self._relay, self.record
-        check_address(self._caller, record.ip)
-        raw = await read_body(
-            self._receive, relay.settings.max_body_bytes, self._head.content_length
-        )
+    async def _serve(self, stated: int | None) -> None:
+        relay, record, caller = self._relay, self.record, self._known.caller
+        if caller.token is not None and caller.token.networks:
+            check_address(caller, record.ip)
+        limit = relay.settings.max_body_bytes
+        try:
+            raw = await self._exchange.read(limit, stated)
+        except BodyTooLarge:
+            raise too_large(limit) from None
         self.reading = False
-        request = self._request = parse_request(raw, streams=self._endpoint.streams)
+        endpoint = ENDPOINTS[record.endpoint]
+        request = self._request = parse_request(raw, streams=endpoint.streams)
         record.model = request.model[:MAX_MODEL]
         record.stream = request.stream
         channels = self._snapshot.channels.get(request.model)
-        if not channels or not self._caller.may_use(request.model):
+        if not channels or not caller.may_use(request.model):
             raise model_not_found(request.model)
         self._price = price_at(self._snapshot.prices, request.model, record.started_at)
-        if self._price is None and self._caller.group.unpriced == "block":
+        if self._price is None and caller.group.unpriced == "block":
             raise Refusal(
                 403,
                 "model_not_priced",
                 f"The model {request.model!r} has no price, and the group "
-                f"{self._caller.group.id!r} may not call models without one. Ask an "
+                f"{caller.group.id!r} may not call models without one. Ask an "
                 "administrator to set its price.",
                 param="model",
             )
-        self._admitted = relay.admission.admit(self._caller, request, self._price)
-        self._attempt = Attempt(relay.upstreams, self._endpoint, request, record)
+        self._admitted = relay.admission.admit(caller, request, self._price)
+        self._attempt = Attempt(relay.upstreams, endpoint, request, record)
         reply = await self._attempt.reply(channels)
         if isinstance(reply, JsonReply):
             await self._answer(request, reply)
@@ -192,24 +206,25 @@ class Call:
             await self._stream(reply)
 
     async def _answer(self, request: Request, reply: JsonReply) -> None:
-        usage = reply.answer.usage or self._safely(
-            lambda: estimate_answer(request.data, reply.answer), None
+        usage = reply.answer.usage or computed(
+            self.record, lambda: estimate_answer(request.data, reply.answer), None
         )
         self._finish("completed", 200, usage)
-        headers = reply.headers
-        headers.append((b"content-length", b"%d" % len(reply.body)))
-        await self._send_last(reply.body, headers)
+        try:
+            await self._exchange.answer(200, self._block(reply.block), reply.body)
+        except ClientGone:  # the record is written: the whole answer is billed
+            log.debug("client of call %s left at its end", self.record.request_id)
 
     async def _stream(self, reply: StreamReply) -> None:
         """Pass a stream on as it comes, its end held back until the record is written."""
         self._reply = reply
         self._forget_request()
         meter = reply.meter
-        reply.headers += STREAM_HEADERS
+        reply.block += STREAM_BLOCK
         out = reply.held
         refusal: Refusal | None = None
         try:
-            while not meter.done:
+            while not meter.over:
                 if out:
                     await self._send_part(reply, out)
                 chunk = await anext(reply.response, None)
@@ -222,8 +237,10 @@ class Call:
             refusal = refuse_failure(error, self.record.model)
             log.warning("stream of call %s broke off: %s", self.record.request_id, error)
         meter.delivered()
-        if refusal is None and meter.error is None and not meter.finished():
-            out += meter.cut()
+        if meter.error is not None:
+            refusal = refuse_error_object(meter.error, self.record.model, time.time())
+        elif refusal is None and not meter.finished():
+            out += b"\n\n" if out else meter.cut()
             refusal = upstream_refusal(
                 502,
                 "upstream_reset",
@@ -235,12 +252,10 @@ class Call:
         error = ""
         if refusal is not None:
             out += refusal.event()
-            error = refusal.code
-        elif reply.meter.error is not None:
-            error = "upstream_error"
+            error = "upstream_error" if refusal.foreign else refusal.code
         usage = self._metered(reply, complete=not error)
         self._finish("interrupted" if error else "completed", 200, usage, error)
-        await self._send_last(out, reply.headers)
+        await self._send_last(reply, out)
 
     async def _refuse(self, refusal: Refusal) -> None:
         """End with an error: as the answer, or as the last event of a stream that has begun."""
@@ -254,10 +269,10 @@ class Call:
         try:
             if self._started:
                 cut = b"" if self._reply is None else self._reply.meter.cut()
-                await self._send_last(cut + refusal.event(), [])
+                await self._exchange.send(b"", cut + refusal.event(), last=True)
             else:
-                await send_refusal(self._send, refusal, self.record.request_id)
-        except OSError:
+                await send_refusal(self._exchange, refusal, self.record.request_id)
+        except ClientGone:
             log.debug("client of call %s left before its error", self.record.request_id)
 
     def _record_end(self, outcome: Outcome, error: str) -> None:
@@ -269,10 +284,11 @@ class Call:
 
     async def _aborted(self) -> None:
         """The task was cancelled: by :meth:`abort`, or from outside."""
-        if self._abort is None or self._task is None:
+        task = self._exchange.task
+        if self._abort is None or task is None:
             self._record_end("interrupted", "cancelled")
             raise asyncio.CancelledError
-        self._task.uncancel()
+        task.uncancel()
         if self._abort == "client_gone":
             self._record_end("client_gone", "client_gone")
         elif self._abort == "body_timeout":
@@ -280,35 +296,32 @@ class Call:
         else:
             await self._refuse(cut_by_shutdown())
 
-    async def _start(self, headers: HeaderList) -> None:
-        headers.append((b"x-request-id", self.record.request_id.encode("ascii")))
-        if self._admitted is not None:
-            headers += self._admitted.headers
-        self._started = True
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+    def _block(self, block: bytes) -> bytes:
+        """The headers of an answer with content: the upstream's, the id, how the limits stand."""
+        limits = b"" if self._admitted is None else self._admitted.header_block
+        return b"%bx-request-id: %b\r\n%b" % (
+            block,
+            self.record.request_id.encode("ascii"),
+            limits,
+        )
 
     async def _send_part(self, reply: StreamReply, data: bytes) -> None:
-        try:
-            if not self._started:
-                self._first_byte()
-                await self._start(reply.headers)
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        except OSError:
-            raise ClientGone from None
+        block = b""
+        if not self._started:
+            self.record.first_byte_ms = round(self.age() * 1000, 3)
+            self._started = True
+            block = self._block(reply.block)
+        await self._exchange.send(block, data, last=False)
         reply.meter.delivered()
 
-    async def _send_last(self, data: bytes, headers: HeaderList) -> None:
-        """Send the end of an answer whose record is written, and its head if it has none yet."""
+    async def _send_last(self, reply: StreamReply, data: bytes) -> None:
+        """Send the end of a stream whose record is written, and its head if it has none yet."""
+        block = b"" if self._started else self._block(reply.block)
+        self._started = True
         try:
-            if not self._started:
-                await self._start(headers)
-            await self._send({"type": "http.response.body", "body": data, "more_body": False})
-        except OSError:  # the record is written: the whole answer is billed
+            await self._exchange.send(block, data, last=True)
+        except ClientGone:  # the record is written: the whole answer is billed
             log.debug("client of call %s left at its end", self.record.request_id)
-
-    def _first_byte(self) -> None:
-        if self.record.first_byte_ms is None:
-            self.record.first_byte_ms = round(self.age() * 1000, 3)
 
     def _forget_request(self) -> None:
         request = self._request
@@ -321,7 +334,8 @@ class Call:
     def _prompt_tokens(self) -> int:
         if self._prompt is None:
             data = {} if self._request is None else self._request.data
-            self._prompt = self._safely(lambda: Usage(estimate_prompt(data)), None).input
+            guess = computed(self.record, lambda: Usage(estimate_prompt(data)), None)
+            self._prompt = guess.input
         return self._prompt
 
     def _delivered(self) -> Usage | None:
@@ -332,61 +346,29 @@ class Call:
 
     def _metered(self, reply: StreamReply, *, complete: bool) -> Usage:
         meter = reply.meter
-        return self._safely(
-            lambda: meter.result(self._prompt_tokens, complete=complete), meter.usage
+        return computed(
+            self.record,
+            lambda: meter.result(self._prompt_tokens, complete=complete),
+            meter.usage,
         )
-
-    def _safely(self, compute: Callable[[], Usage], told: Usage | None) -> Usage:
-        """What was computed, or, if that fails, the provider's last numbers or nothing at all.
-
-        There must be a record even where what it says is in doubt.
-        """
-        try:
-            return compute()
-        except Exception:
-            log.exception("the usage of call %s can't be estimated", self.record.request_id)
-            return told or Usage(estimated=True)
-
-    def _tokens(self) -> int:
-        record = self.record
-        return (
-            record.input
-            + record.cached_input
-            + record.cache_write
-            + record.output
-            + record.reasoning
-        )
-
-    def _bill(self, usage: Usage) -> None:
-        record, price = self.record, self._price
-        self._first_byte()
-        record.input = usage.input
-        record.cached_input = usage.cached_input
-        record.cache_write = usage.cache_write
-        record.output = usage.output
-        record.reasoning = usage.reasoning
-        record.estimated = usage.estimated
-        try:
-            record.cost = None if price is None else cost_of(usage, price)
-        except Exception:
-            log.exception("the cost of call %s can't be computed", record.request_id)
-            record.cost = None
-        record.price_id = None if price is None else price.id
 
     def _finish(self, outcome: Outcome, status: int, usage: Usage | None, error: str = "") -> None:
         """Write the record, once. Raises :class:`Refusal` (503) when the journal takes no more."""
         if self._recorded:
             return
         self._recorded = True
-        self._quiet()
+        if not self._final:
+            self._quiet()
         record = self.record
         record.outcome = outcome
         record.status = status
         record.error = error[:MAX_ERROR]
         record.cost = 0
+        record.duration_ms = round((time.perf_counter() - self._began) * 1000, 3)
         if usage is not None:
-            self._bill(usage)
-        record.duration_ms = round(self.age() * 1000, 3)
+            if record.first_byte_ms is None:
+                record.first_byte_ms = record.duration_ms
+            bill(record, usage, self._price)
         relay = self._relay
         try:
             relay.journal.append(record.to_bytes())

@@ -33,6 +33,21 @@ limits of our account, and the connection's own headers do not."""
 
 EVENT_STREAM = b"text/event-stream"
 JSON = b"application/json"
+_SHAPE: dict[str, Any] = {"message": "", "type": UPSTREAM, "param": None, "code": None}
+_ACCOUNT = {
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "account_deactivated": 401,
+    "permission_error": 403,
+    "insufficient_quota": 402,
+    "billing_error": 402,
+    "billing_hard_limit_reached": 402,
+    "billing_not_active": 402,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+}
+"""Codes and types of errors that are about our account, and the statuses they stand for: an
+error in an answer that says 200 has no other."""
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -76,25 +91,43 @@ def channel_headers(channel: Channel, credential: str, *, stream: bool) -> Heade
         b"user-agent": b"paifang",
     }
     if credential:
-        headers[b"authorization"] = b"Bearer " + credential.encode("utf-8")
+        carrier = channel.credential_header.lower().encode("ascii")
+        scheme = b"Bearer " if carrier == b"authorization" else b""
+        headers[carrier] = scheme + credential.encode("utf-8")
     for name, value in channel.headers.items():
         headers[name.lower().encode("ascii")] = value.encode("utf-8")
     return list(headers.items())
 
 
-def answer_headers(headers: Sequence[tuple[bytes, bytes]]) -> HeaderList:
-    """The headers of an upstream's answer that may pass."""
-    return [
-        (name, value)
-        for name, value in headers
-        if name in PASSED_HEADERS and not _CONTROL.search(value)
-    ]
+@dataclass(slots=True)
+class AnswerHead:
+    """What matters of the head of an upstream's answer."""
+
+    kind: bytes = JSON
+    """Its content type, if it can be passed on."""
+    encoding: bytes = b""
+    """What it is compressed with; empty when it is not."""
+    passed: bytes = b""
+    """The headers that may reach the client, as lines."""
+
+    @property
+    def block(self) -> bytes:
+        """All that reaches the client."""
+        return b"content-type: %b\r\n%b" % (self.kind, self.passed)
 
 
-def content_type(headers: Sequence[tuple[bytes, bytes]], default: bytes) -> bytes:
-    """The content type of an upstream's answer, if it can be passed on."""
-    value = header(headers, b"content-type")
-    return default if not value or _CONTROL.search(value) else value
+def read_answer_head(headers: Sequence[tuple[bytes, bytes]]) -> AnswerHead:
+    """Look through the headers of an upstream's answer once."""
+    head = AnswerHead()
+    for name, value in headers:
+        if name == b"content-type":
+            if value and not _CONTROL.search(value):
+                head.kind = value
+        elif name == b"content-encoding":
+            head.encoding = head.encoding or value.lower().replace(b"identity", b"")
+        elif name in PASSED_HEADERS and not _CONTROL.search(value):
+            head.passed += b"%b: %b\r\n" % (name, value)
+    return head
 
 
 def header(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes:
@@ -161,6 +194,7 @@ def refuse_answer(
     """
     error = _error_in(body)
     code = _code(error)
+    status = _ACCOUNT.get(code) or _ACCOUNT.get(_type(error)) or status
     if status in {401, 403}:
         return upstream_refusal(
             502,
@@ -168,7 +202,7 @@ def refuse_answer(
             f"The upstream of the model {model!r} did not accept this gateway's credentials. "
             "Your own API key is fine; tell the gateway's administrator.",
         )
-    if status == 402 or code == "insufficient_quota":
+    if status == 402:
         return upstream_refusal(
             502,
             "upstream_quota_exhausted",
@@ -200,14 +234,13 @@ def refuse_answer(
     return Refusal(
         status,
         code or "upstream_error",
-        error
-        if isinstance(error, str)
-        else f"The upstream of the model {model!r} answered with the status {status}.",
+        _message(error)
+        or f"The upstream of the model {model!r} answered with the status {status}.",
         kind=SERVER if status >= 500 else UPSTREAM,
         headers=wait,
         blame="upstream" if again else "answer",
         retry=again,
-        raw=body if isinstance(error, dict) else None,
+        raw=_in_shape(error, body),
         foreign=bool(code),
     )
 
@@ -231,8 +264,40 @@ def _error_in(body: bytes) -> Any:
         data = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    error = data.get("error") if isinstance(data, dict) else None
+    if isinstance(data, list) and data:
+        data = data[0]
+    if not isinstance(data, dict):
+        return None
+    error = data if data.get("object") == "error" else data.get("error")
     return error if isinstance(error, dict | str) and error else None
+
+
+def _in_shape(error: Any, body: bytes) -> bytes | None:
+    """The upstream's error with all that OpenAI's has; None when there is no message in it.
+
+    It passes as it is when nothing is missing. What stands beside it in the answer is left out:
+    it may be about our account.
+    """
+    if not isinstance(error, dict) or not _message(error):
+        return None
+    if error.keys() >= _SHAPE.keys() and orjson.loads(body).keys() == {"error"}:
+        return body
+    whole = _SHAPE | {name: value for name, value in error.items() if name in _SHAPE}
+    try:
+        return orjson.dumps({"error": whole})
+    except orjson.JSONEncodeError:  # nested deeper than can be written
+        return None
+
+
+def _message(error: Any) -> str:
+    """An error's text, empty when it has none."""
+    found = error.get("message") if isinstance(error, dict) else error
+    return found if isinstance(found, str) else ""
+
+
+def _type(error: Any) -> str:
+    stated = error.get("type") if isinstance(error, dict) else None
+    return stated.lower() if isinstance(stated, str) else ""
 
 
 def _code(error: Any) -> str:

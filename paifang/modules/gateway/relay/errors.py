@@ -40,6 +40,7 @@ class Refusal(Exception):
         retry: bool = False,
         raw: bytes | None = None,
         foreign: bool = False,
+        close: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -55,6 +56,8 @@ class Refusal(Exception):
         """An upstream's own error body, which goes to the client as it is."""
         self.foreign = foreign
         """The code is the upstream's own word: it may be any."""
+        self.close = close
+        """The client's connection ends with this answer."""
 
     def body(self) -> bytes:
         """The error as JSON."""
@@ -64,7 +67,7 @@ class Refusal(Exception):
 
     def event(self) -> bytes:
         """The error as the last event of a stream that has already begun."""
-        return b"data: " + error_body(self.message, self.kind, self.code, self.param) + b"\n\n"
+        return b"data: " + self.body() + b"\n\n"
 
 
 def journal_full() -> Refusal:
@@ -98,7 +101,7 @@ def body_too_slow(seconds: float) -> Refusal:
         408,
         "request_timeout",
         f"The request body did not arrive in {seconds:g} s.",
-        headers=((b"connection", b"close"),),
+        close=True,
     )
 
 
@@ -112,10 +115,6 @@ def cut_by_shutdown() -> Refusal:
         headers=(retry_after(1),),
         blame="relay",
     )
-
-
-class ClientGone(Exception):
-    """The client closed its connection before its answer was complete."""
 
 
 def error_body(message: str, kind: str, code: str, param: str | None = None) -> bytes:

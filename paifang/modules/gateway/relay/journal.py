@@ -158,7 +158,7 @@ def read(path: Path, offset: int, max_records: int) -> tuple[list[bytes], int]:
     ``OSError`` when the segment cannot be read.
     """
     records: list[bytes] = []
-    with path.open("rb", buffering=1024 * 1024) as file:
+    with path.open("rb", buffering=MAX_RECORD) as file:
         file.seek(offset)
         while len(records) < max_records:
             header = file.read(_HEADER.size)

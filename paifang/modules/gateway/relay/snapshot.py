@@ -80,7 +80,9 @@ class Channel:
     base_url: str
     """Everything before ``/chat/completions``, e.g. ``https://api.example.com/v1``."""
     credential: str = field(default="", repr=False)
-    """Decrypted; sent as ``Authorization: Bearer``. Empty means none is sent."""
+    """Decrypted. Empty means none is sent."""
+    credential_header: str = "authorization"
+    """Carries the credential: ``authorization`` as a bearer, any other header by itself."""
     model_mapping: Mapping[str, str] = field(default_factory=dict)
     """Our model name to the upstream's; a model that is not here keeps its name."""
     priority: int = 0
@@ -90,6 +92,9 @@ class Channel:
     timeouts: Timeouts = Timeouts()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Extra request headers."""
+    stream_options: bool = True
+    """Whether its streams may carry ``stream_options``; some upstreams refuse them, and tell
+    their usage unasked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ OpenAI's format, and removing it would mean writing every event anew.) How the s
 into pieces on its way makes no difference, neither to the bytes nor to the usage.
 
 Events are handed on when they are complete, so a stream that breaks off ends between two
-events. What comes after ``[DONE]`` is dropped. An event over ``max_event`` bytes passes unread
+events. What comes after ``[DONE]`` is dropped, and so is an error event with all that follows:
+what the client is told of it is not decided here. An event over ``max_event`` bytes passes unread
 and uncounted, as it comes: memory stays bounded.
 """
 
@@ -29,6 +30,8 @@ _END = re.compile(rb"\n\n|\n\r\n|\r\r")
 _LINE = re.compile(rb"\r\n|\n|\r")
 _WHOLE = (b"\n\n", b"\r\n\r\n")
 _BREAKS = re.compile(rb"[\r\n]*")
+_MARK = b"\xef\xbb\xbf"
+"""What marks UTF-8 at the begin of a stream (the standard allows one)."""
 _TOLD = re.compile(rb'"usage"(?!\s*:\s*null)')
 
 
@@ -59,21 +62,29 @@ class StreamMeter:
 
         Raises :class:`MalformedAnswerError` when an event before the first content is no JSON.
         """
-        between = self.started and not self._tail and not self._skipping and not self.done
+        between = self.started and not self._tail and not self._skipping and not self.over
         if between and chunk.endswith(_WHOLE) and not _notable(chunk):
             self._fresh.append(chunk)
             return chunk
         out: list[bytes] = []
         at = 0
-        while at < len(chunk) and not self.done:
+        while at < len(chunk) and not self.over:
             at = self._skip(chunk, at, out) if self._skipping else self._take(chunk, at, out)
         return b"".join(out)
 
+    @property
+    def over(self) -> bool:
+        """Nothing more is to be read: ``[DONE]`` or an error was seen."""
+        return self.done or self.error is not None
+
     def flush(self) -> bytes:
-        """The upstream has ended: return what is left, an event without its empty line."""
+        """The upstream has ended: return what is left, if it is an event without its empty line.
+
+        Half an event is dropped.
+        """
         rest = bytes(self._tail)
         self._tail.clear()
-        if not rest or self.done or not self._keep(rest):
+        if self.over or not _whole(rest) or not self._keep(rest):
             return b""
         return rest
 
@@ -188,8 +199,8 @@ class StreamMeter:
     def _keep_object(self, event: bytes, found: dict[str, Any]) -> bool:
         error = found if found.get("object") == "error" else found.get("error")
         if error:
-            self.error = self.error or error
-            return True
+            self.error = error
+            return False
         usage = usage_from(found.get("usage"))
         alone = found.get("choices") == []
         if usage is not None:
@@ -227,10 +238,22 @@ def _notable(data: bytes) -> bool:
     return b"[DONE]" in data or b'"error"' in data
 
 
+def _whole(event: bytes) -> bool:
+    """Whether what stands at the end of a stream has come in full."""
+    data = _data(event)
+    if data is None:
+        return False
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data.strip() == b"[DONE]"
+    return True
+
+
 def _data(event: bytes) -> bytes | None:
     """The data of an event; None when it has none (a comment, a bare ``event:``)."""
     lines = []
-    for line in _LINE.split(event):
+    for line in _LINE.split(event.removeprefix(_MARK)):
         if line.startswith(b"data:"):
             value = line[5:]
             lines.append(value[1:] if value[:1] == b" " else value)

@@ -31,9 +31,13 @@ class Histogram:
         self.total += seconds
 
 
+COUNT_EVERY = 200
+"""Finished calls are kept uncounted up to here: many at once are counted at half the price."""
+
+
 @dataclass(slots=True)
 class Counters:
-    """What happened since the start."""
+    """What happened since the start. Call :meth:`settle` before looking at the numbers."""
 
     calls: dict[tuple[str, str, str, int], int] = field(default_factory=dict)
     """By model, channel name, outcome and status."""
@@ -54,6 +58,8 @@ class Counters:
     journal_full: int = 0
     """Calls whose record found no room; their answers were withheld."""
 
+    fresh: list[tuple[Record, bool]] = field(default_factory=list)
+    """Finished calls that are not in the numbers yet."""
     foreign_codes: set[str] = field(default_factory=set)
     """Upstreams' own error codes seen so far."""
 
@@ -65,8 +71,19 @@ class Counters:
         return code in codes
 
     def add(self, record: Record, *, known: bool) -> None:
-        """Count a finished call; ``known`` says whether its model exists."""
-        model = record.model if known else UNKNOWN_MODEL
+        """Count a finished call, sooner or later; ``known`` says whether its model exists."""
+        fresh = self.fresh
+        fresh.append((record, known))
+        if len(fresh) >= COUNT_EVERY:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count what has been added."""
+        for record, known in self.fresh:
+            self._count(record, record.model if known else UNKNOWN_MODEL)
+        self.fresh.clear()
+
+    def _count(self, record: Record, model: str) -> None:
         bump(self.calls, (model, record.channel_name, record.outcome, record.status))
         if record.outcome == "refused":
             return

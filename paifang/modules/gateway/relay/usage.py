@@ -21,6 +21,8 @@ TOKENS_PER_MESSAGE = 4
 """What a chat template adds around each message."""
 TOKENS_PER_PART = 256
 """Stands for an image, a sound or a file in a prompt: providers differ too much to do better."""
+_NOT_PLAIN = frozenset({"prompt", "input", "tools"})
+"""What a request of messages alone does not have."""
 MAX_COUNT = 2**40
 """A larger number is nonsense, and would not fit the sums."""
 
@@ -39,27 +41,45 @@ def usage_from(numbers: Any) -> Usage | None:
     """
     if not isinstance(numbers, dict):
         return None
-    prompt = _count(numbers.get("prompt_tokens"))
-    completion = _count(numbers.get("completion_tokens"))
-    total = _count(numbers.get("total_tokens"))
-    if not prompt and not completion:
-        if not total:
-            return None
-        prompt = total
-    details = numbers.get("prompt_tokens_details")
-    if not isinstance(details, dict):
-        details = {}
-    cached = _count(details.get("cached_tokens")) or _count(numbers.get("prompt_cache_hit_tokens"))
-    cached = min(cached, prompt)
-    written = _count(details.get("cache_write_tokens"))
-    written = min(written, prompt - cached)
-    details = numbers.get("completion_tokens_details")
-    reasoning = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
+    get = numbers.get
+    prompt = get("prompt_tokens")
+    completion = get("completion_tokens")
+    total = get("total_tokens")
+    # Nearly always they are small integers: then no call is needed to see that.
+    if (
+        type(prompt) is not int
+        or type(completion) is not int
+        or type(total) is not int
+        or not 0 < prompt <= MAX_COUNT
+        or not 0 <= completion <= MAX_COUNT
+        or not 0 <= total <= MAX_COUNT
+    ):
+        prompt, completion, total = _count(prompt), _count(completion), _count(total)
+        if not prompt and not completion:
+            if not total:
+                return None
+            prompt = total
+    details = get("prompt_tokens_details")
+    cached = reasoning = 0
+    told = None
+    if isinstance(details, dict):
+        cached = _least(details.get("cached_tokens"), prompt)
+        told = details.get("cache_write_tokens")
+    if not cached:
+        cached = _least(get("prompt_cache_hit_tokens"), prompt)
+    written = _least(told, prompt - cached)
+    details = get("completion_tokens_details")
+    if isinstance(details, dict):
+        reasoning = _least(details.get("reasoning_tokens"), MAX_COUNT)
     left_out = total - prompt - completion
     if left_out > 0 and reasoning in {0, left_out}:
         return Usage(prompt - cached - written, cached, written, completion, left_out)
     reasoning = min(reasoning, completion)
     return Usage(prompt - cached - written, cached, written, completion - reasoning, reasoning)
+
+
+def _least(value: Any, most: int) -> int:
+    return min(_count(value), most) if value else 0
 
 
 def _count(value: Any) -> int:
@@ -97,6 +117,9 @@ class TextCount:
 
 def estimate_prompt(data: dict[str, Any]) -> int:
     """Model tokens of a request: its messages, prompt or input, and its tools."""
+    plain = _estimate_plain(data)
+    if plain is not None:
+        return plain
     count = TextCount()
     extra = 0
     messages = data.get("messages")
@@ -111,6 +134,22 @@ def estimate_prompt(data: dict[str, Any]) -> int:
     if isinstance(tools, list):
         count.add(orjson.dumps(tools).decode("utf-8"))
     return count.tokens + extra
+
+
+def _estimate_plain(data: dict[str, Any]) -> int | None:
+    """The same for what most requests are: messages of plain ASCII text. None for all others."""
+    messages = data.get("messages")
+    if type(messages) is not list or not _NOT_PLAIN.isdisjoint(data):
+        return None
+    size = 0
+    for message in messages:
+        if type(message) is not dict or "tool_calls" in message:
+            return None
+        text = message.get("content")
+        if type(text) is not str or not text.isascii():
+            return None
+        size += len(text)
+    return TOKENS_PER_MESSAGE * len(messages) - (-size // CHARACTERS_PER_TOKEN)
 
 
 def _add_content(count: TextCount, content: Any) -> int:

@@ -3,20 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Select, exists
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Row, Select, exists
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from paifang.core.cache import Cache, Subscription
 from paifang.core.db import Database, read_version, utc_now
 from paifang.core.secrets import Secrets
 from paifang.modules.gateway.prices.models import Price as PriceRow
-from paifang.modules.gateway.relay.snapshot import Channel, Price, Snapshot, Token
+from paifang.modules.gateway.relay.snapshot import Channel, Price, Snapshot
 from paifang.modules.gateway.snapshot.records import (
     CHANNELS,
     GROUPS,
@@ -54,25 +54,28 @@ async def load(database: Database, secrets: Secrets, records: Records | None = N
         # First: a change that comes while the tables are read then has a newer version than this
         # snapshot, and is loaded next time. Last, it would be taken for known.
         version = await read_version(session, VERSION)
-        groups = {row[0]: records.group(row) async for row in _rows(session, GROUPS)}
-        tokens: dict[bytes, Token] = {}
-        async for row in _rows(session, TOKENS):
-            found = records.token(row, groups)
-            if found is not None:
-                tokens[found[0]] = found[1]
+        connection = await session.connection()
+        async for rows in _batches(connection, GROUPS):
+            for row in rows:
+                records.group(row)
+        async for rows in _batches(connection, TOKENS):
+            for row in rows:
+                records.token(row)
         channels: dict[str, list[Channel]] = {}
-        async for row in _rows(session, CHANNELS):
-            models, channel = records.channel(row)
-            for model in models:
-                channels.setdefault(model, []).append(channel)
+        async for rows in _batches(connection, CHANNELS):
+            for row in rows:
+                models, channel = records.channel(row)
+                for model in models:
+                    channels.setdefault(model, []).append(channel)
         prices: dict[str, list[Price]] = {}
-        async for model, *rest in _rows(session, _recent_prices()):
-            prices.setdefault(model, []).append(price(rest))
+        async for rows in _batches(connection, _recent_prices()):
+            for model, *rest in rows:
+                prices.setdefault(model, []).append(price(rest))
     records.end()
     return Snapshot(
         version=version,
-        tokens=tokens,
-        groups=groups,
+        tokens=records.tokens,
+        groups=records.groups,
         channels={model: tuple(serving) for model, serving in channels.items()},
         prices={model: tuple(history) for model, history in prices.items()},
     )
@@ -88,13 +91,16 @@ def _recent_prices() -> Select[*tuple[Any, ...]]:
     return PRICES.where(~superseded)
 
 
-async def _rows(
-    session: AsyncSession, statement: Select[*tuple[Any, ...]]
-) -> AsyncIterator[tuple[Any, ...]]:
-    result = await session.stream(statement, execution_options={"yield_per": BATCH})
+async def _batches(
+    connection: AsyncConnection, statement: Select[*tuple[Any, ...]]
+) -> AsyncIterator[Sequence[Row[*tuple[Any, ...]]]]:
+    """Rows, a batch at a time.
+
+    On the connection instead of the session, whose rows cost twice as much.
+    """
+    result = await connection.stream(statement, execution_options={"yield_per": BATCH})
     async for rows in result.partitions(BATCH):
-        for row in rows:
-            yield tuple(row)
+        yield rows
         # The driver of MariaDB often has the next rows at hand, and then waits for nothing.
         await asyncio.sleep(0)
 

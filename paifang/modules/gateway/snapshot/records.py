@@ -5,16 +5,19 @@ token is refused, and an ERROR says which and why, once.
 """
 
 import logging
-from collections.abc import Mapping
+import sys
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Text, cast, select, type_coerce
+from sqlalchemy.types import NullType
 
 from paifang.core.secrets import Secrets, SecretsError
 from paifang.modules.gateway.changes import parse_network
 from paifang.modules.gateway.channels.models import Channel as ChannelRow
+from paifang.modules.gateway.channels.providers import manner_of
 from paifang.modules.gateway.groups.models import Group as GroupRow
 from paifang.modules.gateway.prices.models import Price as PriceRow
 from paifang.modules.gateway.relay.snapshot import (
@@ -39,10 +42,11 @@ GROUPS = select(
     GroupRow.unpriced,
 )
 # JSON columns come as text: tokens mostly share a few lists, which are parsed once, and text
-# that is no JSON spoils its own row alone.
+# that is no JSON spoils its own row alone. Ids come as the driver has them: making a UUID of each,
+# and text of that, would take longer than the rest.
 TOKENS = select(
     TokenRow.digest,
-    TokenRow.id,
+    type_coerce(TokenRow.id, NullType),
     TokenRow.name,
     TokenRow.group_id,
     TokenRow.status,
@@ -95,49 +99,68 @@ class Records:
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
-        self._groups: dict[str, tuple[Any, Group]] = {}
-        self._tokens: dict[str, tuple[Any, Token, str]] = {}
+        self._groups: dict[str, Group] = {}
+        self._tokens: dict[bytes, Token] = {}
         self._credentials: dict[str, str] = {}
         self._complaints: set[str] = set()
         self.begin()
 
     def begin(self) -> None:
         """A load begins; what one that failed has left is dropped."""
-        self._new_groups: dict[str, tuple[Any, Group]] = {}
-        self._new_tokens: dict[str, tuple[Any, Token, str]] = {}
+        self.groups: dict[str, Group] = {}
+        self.tokens: dict[bytes, Token] = {}
         self._new_credentials: dict[str, str] = {}
         self._new_complaints: set[str] = set()
 
     def end(self) -> None:
         """The load is complete: what was not in it is forgotten."""
-        self._groups = self._new_groups
-        self._tokens = self._new_tokens
+        self._groups = self.groups
+        self._tokens = self.tokens
         self._credentials = self._new_credentials
         self._complaints = self._new_complaints
 
-    def group(self, row: Any) -> Group:
-        """A group."""
-        known = self._groups.get(row[0])
-        if known is None or known[0] != row:
-            group_id, status, rpm, tpm, concurrency, unpriced = row
-            limits = Limits(rpm, tpm, concurrency)
-            known = (row, Group(group_id, status == "enabled", limits, unpriced))
-        self._new_groups[row[0]] = known
-        return known[1]
+    def group(self, row: Any) -> None:
+        """Add a group."""
+        group_id, status, *limits, unpriced = row
+        group = Group(group_id, status == "enabled", _limits(*limits), sys.intern(unpriced))
+        known = self._groups.get(group_id)
+        self.groups[group.id] = known if known == group else group
 
-    def token(self, row: Any, groups: Mapping[str, Group]) -> tuple[bytes, Token] | None:
-        """A token with the SHA-256 of its key; None when its group is not in this load."""
-        digest: str = row[0]
-        group = groups.get(row[3])
+    def token(self, row: Any) -> None:
+        """Add a token, unless its group is not in this load. The groups come first."""
+        digest, token_id, name, group_id, status, expires_at, models, networks, *rest = row
+        rpm, tpm, concurrency, quota, used = rest
+        group = self.groups.get(group_id)
         if group is None:
-            return None
-        known = self._tokens.get(digest)
-        if known is None or known[0] != row or known[1].group is not group:
-            known = (row, *_token(row, group))
-        self._new_tokens[digest] = known
-        if known[2]:
-            self._complain(known[2])
-        return bytes.fromhex(digest), known[1]
+            return
+        token_id = _text(token_id)
+        allowed: frozenset[str] | None = None
+        places: tuple[Network, ...] = ()
+        try:
+            allowed = None if models is None else _models(models)
+            places = _networks(networks)
+        except ValueError as error:
+            self._complain(f"token {token_id} ({name!r}) is refused: {error}")
+            status = "disabled" if status == "enabled" else status
+        values = (
+            token_id,
+            name,
+            group,
+            sys.intern(status),
+            None if expires_at is None else expires_at.timestamp(),
+            allowed,
+            places,
+            _limits(rpm, tpm, concurrency),
+            quota,
+            used,
+        )
+        key = bytes.fromhex(digest)
+        known = self._tokens.get(key)
+        # What is unchanged stays the same object: thousands of new ones, made while the old ones
+        # are still in use, would double what they take. A token names the group of its snapshot.
+        if known is None or known.group is not group or _values(known) != values:
+            known = Token(*values)
+        self.tokens[key] = known
 
     def channel(self, row: Any) -> tuple[list[str], Channel]:
         """The models an enabled channel serves, none when it can't be used, and the channel."""
@@ -162,6 +185,7 @@ class Records:
             priority=priority,
             weight=weight,
             timeouts=Timeouts(connect, first_byte, idle),
+            **manner_of(provider),
         )
         return served, channel
 
@@ -186,32 +210,33 @@ def price(row: Any) -> Price:
     return Price(str(price_id), valid_from.timestamp(), *amounts)
 
 
-def _token(row: Any, group: Group) -> tuple[Token, str]:
-    """A token, and what is wrong with its row."""
-    _, token_id, name, _, status, expires_at, models, networks, *rest = row
-    rpm, tpm, concurrency, quota, used = rest
-    allowed: frozenset[str] | None = None
-    places: tuple[Network, ...] = ()
-    complaint = ""
-    try:
-        allowed = None if models is None else _models(models)
-        places = _networks(networks)
-    except ValueError as error:
-        complaint = f"token {token_id} ({name!r}) is refused: {error}"
-        status = "disabled" if status == "enabled" else status
-    token = Token(
-        id=str(token_id),
-        name=name,
-        group=group,
-        status=status,
-        expires_at=None if expires_at is None else expires_at.timestamp(),
-        models=allowed,
-        networks=places,
-        limits=Limits(rpm, tpm, concurrency),
-        quota=quota,
-        used=used,
-    )
-    return token, complaint
+_values = attrgetter(
+    "id",
+    "name",
+    "group",
+    "status",
+    "expires_at",
+    "models",
+    "networks",
+    "limits",
+    "quota",
+    "used",
+)
+"""A token's fields, in the order in which it takes them."""
+
+
+def _text(given: Any) -> str:
+    """An id as text, from whatever the driver has: SQLite's is a UUID's hex."""
+    text = str(given)
+    if len(text) != 32:
+        return text
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+@lru_cache(maxsize=4096)
+def _limits(rpm: int | None, tpm: int | None, concurrency: int | None) -> Limits:
+    """One object for all whose limits are equal."""
+    return Limits(rpm, tpm, concurrency)
 
 
 @lru_cache(maxsize=4096)

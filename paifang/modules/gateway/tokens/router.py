@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from paifang.core.auth import Caller, require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.core.pagination import Page, Paging
-from paifang.modules.gateway.changes import PRINTABLE_PATTERN
+from paifang.modules.gateway.fields import Search
 from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.tokens import service
 from paifang.modules.gateway.tokens.models import Token
@@ -30,16 +30,12 @@ async def list_tokens(
     *,
     session: Db,
     paging: Paging,
-    group_id: Annotated[str | None, Query(max_length=64, pattern=PRINTABLE_PATTERN)] = None,
+    group_id: Search | None = None,
     status: Literal["enabled", "disabled", "revoked"] | None = None,
     state: Annotated[State | None, Query(description="As it is at this moment.")] = None,
     search: Annotated[
-        str | None,
-        Query(
-            max_length=64,
-            pattern=PRINTABLE_PATTERN,
-            description="Part of the name or of the key's first characters, or its last four.",
-        ),
+        Search | None,
+        Query(description="Part of the name or of the key's first characters, or its last four."),
     ] = None,
 ) -> Page[TokenRead]:
     """Tokens of all groups, the newest first."""

@@ -6,14 +6,13 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from paifang.modules.gateway.changes import MAX_MODEL, MAX_MODELS, MAX_NAME, MAX_NETWORKS
+from paifang.modules.gateway import fields
+from paifang.modules.gateway.changes import MAX_MODELS, MAX_NETWORKS
 from paifang.modules.gateway.fields import Concurrency, MoneyIn, MoneyOut, Rpm, Tpm, absent
 
-Name = Annotated[
-    str, Field(min_length=1, max_length=MAX_NAME, description="Unique in the group; printable.")
-]
+Name = Annotated[fields.Name, Field(description="Unique in the group; printable.")]
 Models = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=MAX_MODEL)]],
+    list[fields.ModelName],
     Field(min_length=1, max_length=MAX_MODELS, description="Models it may call; null: all."),
 ]
 Networks = Annotated[

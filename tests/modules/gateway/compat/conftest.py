@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from paifang.app import create_api
+from paifang.api import create_api
 from paifang.core.runtime import Runtime
 
 

@@ -122,17 +122,18 @@ async def test_an_update_changes_what_is_sent_and_keeps_a_hidden_or_empty_key(
     assert "id" in await proxy.refused("PUT", "/api/channel/", {"name": "x"})
 
 
-async def test_types_are_told_from_provider_and_base_url(proxy: Any, db: Database) -> None:
+async def test_types_are_told_from_the_provider(proxy: Any, db: Database) -> None:
     cases: list[tuple[int, str, str, str, int]] = [
         (1, "", "openai", "https://api.openai.com/v1", 1),
         (1, "https://api.openai.com", "openai", "https://api.openai.com/v1", 1),
         (1, "https://api.openai.com/v1/", "openai", "https://api.openai.com/v1", 1),
         (1, "http://vllm:8000/v4", "openai", "http://vllm:8000/v4", 1),
         (1, "http://a.test/v1beta/openai", "openai", "http://a.test/v1beta/openai", 1),
-        (1, "https://openrouter.ai/api", "openai", "https://openrouter.ai/api/v1", 20),
-        (20, "", "openai", "https://openrouter.ai/api/v1", 20),
-        (36, "", "openai", "https://api.deepseek.com/v1", 36),
-        (36, "http://mirror.test", "openai", "http://mirror.test/v1", 1),
+        (1, "https://openrouter.ai/api", "openai", "https://openrouter.ai/api/v1", 1),
+        (20, "", "openrouter", "https://openrouter.ai/api/v1", 20),
+        (28, "", "mistral", "https://api.mistral.ai/v1", 28),
+        (36, "", "deepseek", "https://api.deepseek.com/v1", 36),
+        (36, "http://mirror.test", "deepseek", "http://mirror.test/v1", 36),
         (8, "http://mine.test/api", "openai", "http://mine.test/api/v1", 1),
         (8, "local:smollm2-135m-instruct", "local", "local:smollm2-135m-instruct", 8),
         (30, "", "ollama", "http://127.0.0.1:11434/v1", 30),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.routing import Match
 
-from paifang.app import create_api, openapi
+from paifang.api import create_api, openapi
 from paifang.checks import check_routes
 from paifang.modules.gateway.compat.envelope import TAG, EnvelopeRoute
 from paifang.modules.gateway.compat.router import routers

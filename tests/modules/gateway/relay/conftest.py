@@ -18,9 +18,10 @@ async def upstream() -> AsyncIterator[OpenAIDouble]:
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[RelayServer]:
-    """A relay that knows nothing yet."""
-    async with relay_server(tmp_path / "journal") as running:
+async def server(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[RelayServer]:
+    """A relay that knows nothing yet; with the parameter ``asgi`` behind uvicorn's protocol."""
+    asgi = getattr(request, "param", "") == "asgi"
+    async with relay_server(tmp_path / "journal", asgi=asgi) as running:
         yield running
 
 

@@ -108,3 +108,16 @@ def test_a_long_conversation_is_not_a_deep_one():
     messages = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}] * 1000
     raw = json.dumps({"model": "cheap", "messages": messages}).encode()
     assert sent(raw) == raw
+
+
+@pytest.mark.parametrize("options", [None, {"include_usage": True}, {"include_usage": False}])
+def test_an_upstream_that_refuses_stream_options_gets_none(options):
+    asked = {"model": "cheap", "stream": True, "messages": []}
+    raw = json.dumps(asked if options is None else {**asked, "stream_options": options}).encode()
+    request = parse_request(raw, streams=True)
+    body = request.body_for("cheap", stream_options=False)
+    assert json.loads(body) == asked
+    if options is None:
+        assert body == raw
+    given = json.loads(request.body_for("cheap"))
+    assert given == {**asked, "stream_options": {"include_usage": True}}

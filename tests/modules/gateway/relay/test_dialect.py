@@ -11,8 +11,8 @@ import pytest
 
 from paifang.modules.gateway.relay.dialect import (
     answer_as_stream,
-    answer_headers,
     channel_headers,
+    read_answer_head,
     refuse_answer,
     refuse_error_object,
     refuse_failure,
@@ -68,7 +68,28 @@ def test_only_listed_headers_of_an_answer_pass():
         (b"openai-processing-ms", b"12"),
         (b"openai-version", b"2020\x01"),
     ]
-    assert answer_headers(headers) == [(b"openai-processing-ms", b"12")]
+    assert read_answer_head(headers).block == (
+        b"content-type: application/json\r\nopenai-processing-ms: 12\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind", "encoding"),
+    [
+        ([], b"application/json", b""),
+        ([(b"content-type", b"text/event-stream; x")], b"text/event-stream; x", b""),
+        ([(b"content-type", b"a\x01b")], b"application/json", b""),
+        ([(b"content-encoding", b"Identity")], b"application/json", b""),
+        (
+            [(b"content-encoding", b"identity"), (b"content-encoding", b"GZIP")],
+            b"application/json",
+            b"gzip",
+        ),
+    ],
+)
+def test_what_is_read_of_the_head_of_an_answer(headers, kind, encoding):
+    head = read_answer_head(headers)
+    assert (head.kind, head.encoding) == (kind, encoding)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +162,8 @@ def test_a_rate_limit_of_our_account_is_told_in_our_words(headers):
     ],
 )
 def test_only_plain_words_are_error_codes(stated, code):
-    body = json.dumps({"error": {"message": "no", "code": stated}}).encode()
+    error = {"message": "no", "type": "t", "param": None, "code": stated}
+    body = json.dumps({"error": error}).encode()
     refusal = refuse_answer(400, (), body, "m", NOW)
     assert (refusal.code, refusal.foreign) == (code, True)
     assert refusal.body() == body

@@ -12,6 +12,8 @@ from doubles.relay_server import GROUP, INTERNAL_KEY, KEY, RelayServer, channel,
 from paifang.modules.gateway.relay import credential
 from paifang.modules.gateway.relay.snapshot import Price
 
+pytestmark = pytest.mark.parametrize("server", ["own", "asgi"], indirect=True)
+
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "one two three"}]}
 
 
@@ -269,6 +271,7 @@ async def test_without_a_price_the_cost_is_unknown_and_flagged(server, client, u
     assert (await client.post("/chat/completions", json=CHAT)).status_code == 200
     record = await server.record()
     assert (record.cost, record.price_id, record.output) == (None, None, 3)
+    server.relay.counters.settle()
     assert server.relay.counters.unpriced == {"chat": 1}
 
 
@@ -284,6 +287,7 @@ async def test_counters_tell_what_happened(relay, client):
     await client.post("/chat/completions", json={**CHAT, "model": "made-up"})
     await client.post("/chat/completions", json=CHAT, headers={"authorization": "Bearer no"})
     counters = relay.relay.counters
+    counters.settle()
     assert counters.calls == {
         ("chat", "double", "completed", 200): 1,
         ("", "", "refused", 404): 1,

@@ -8,6 +8,8 @@ import pytest
 
 from doubles.openai_upstream import Behaviour
 
+pytestmark = pytest.mark.parametrize("server", ["own", "asgi"], indirect=True)
+
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "one two three"}]}
 STREAM = {**CHAT, "stream": True}
 PATH = "/chat/completions"

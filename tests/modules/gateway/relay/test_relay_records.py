@@ -9,7 +9,7 @@ import pytest
 from doubles.openai_upstream import Behaviour
 from doubles.relay_server import KEY, channel, relay_server, snapshot
 from paifang import server as web
-from paifang.modules.gateway.relay import call
+from paifang.modules.gateway.relay import bill, call
 from paifang.modules.gateway.relay.record import MAX_ERROR, MAX_IP, MAX_MODEL, MAX_USER_AGENT
 from paifang.modules.gateway.relay.stats import MAX_FOREIGN_CODES
 
@@ -29,7 +29,7 @@ async def test_a_fault_in_metering_never_stops_the_record(
     relay, client, upstream, monkeypatch, *, body, usage, name
 ):
     upstream.behaviours["chat"] = Behaviour(usage=usage)
-    monkeypatch.setattr(call, name, fault)
+    monkeypatch.setattr(bill if name == "cost_of" else call, name, fault)
     answer = await client.post(PATH, json=body)
     assert answer.status_code == 200
     assert "word0" in answer.text

@@ -110,10 +110,11 @@ def test_what_comes_after_done_is_dropped():
     assert out == event("a") + DONE
 
 
-def test_an_error_event_is_noticed_and_passes():
+def test_an_error_event_is_noticed_and_held_back_with_all_that_follows():
     broken = b'data: {"error":{"message":"no"}}\n\n'
     meter = StreamMeter(strip=True, max_event=4096)
-    assert meter.feed(event("a") + broken) == event("a") + broken
+    assert meter.feed(event("a") + broken + event("b")) == event("a")
+    assert meter.over
     assert meter.error == {"message": "no"}
     assert not meter.finished()
 

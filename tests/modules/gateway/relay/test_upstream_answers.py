@@ -180,6 +180,8 @@ class Wire(asyncio.Transport):
 
     closing = False
 
+    def write(self, _: object) -> None: ...
+
     def writelines(self, _: object) -> None: ...
 
     def get_write_buffer_size(self) -> int:

@@ -1,14 +1,14 @@
 """Channel types of AI Proxy v1 and what stands for them here.
 
-Its numbers name companies; our providers name protocols. A type is a provider with a base URL,
-so the number of a channel is told from both, and nothing needs to be stored.
+A type is a provider of ours, so the number of a channel is told from it, and nothing needs to be
+stored. A provider without a number there counts as custom.
 """
 
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, and_, false, not_
+from sqlalchemy import ColumnElement, false
 
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.channels.providers import LOCAL, LOCAL_PREFIX, PROVIDERS
@@ -26,34 +26,33 @@ class ChannelType:
 
     number: int
     label: str
-    base_url: str
-    """Taken when none is given; with ``/v1``, which that service adds at each call."""
-    provider: str = "openai"
+    provider: str
+
+    @property
+    def base_url(self) -> str:
+        """Taken when none is given; with ``/v1``, which that service adds at each call."""
+        return "" if self.number == CUSTOM else PROVIDERS[self.provider].base_url
 
 
 TYPES = {
     kind.number: kind
     for kind in (
-        ChannelType(OPENAI, "OpenAI or compatible", PROVIDERS["openai"].base_url),
-        ChannelType(CUSTOM, "Custom (compatible URL, or local:<model>)", ""),
-        ChannelType(20, "OpenRouter", "https://openrouter.ai/api/v1"),
-        ChannelType(25, "Moonshot", "https://api.moonshot.cn/v1"),
-        ChannelType(26, "Baichuan", "https://api.baichuan-ai.com/v1"),
-        ChannelType(28, "Mistral", "https://api.mistral.ai/v1"),
-        ChannelType(29, "Groq", "https://api.groq.com/openai/v1"),
-        ChannelType(OLLAMA, "Ollama", PROVIDERS["ollama"].base_url, "ollama"),
-        ChannelType(31, "LingYiWanWu", "https://api.lingyiwanwu.com/v1"),
-        ChannelType(32, "StepFun", "https://api.stepfun.com/v1"),
-        ChannelType(36, "DeepSeek", "https://api.deepseek.com/v1"),
-        ChannelType(39, "TogetherAI", "https://api.together.xyz/v1"),
-        ChannelType(43, "SiliconFlow", "https://api.siliconflow.cn/v1"),
+        ChannelType(OPENAI, "OpenAI or compatible", "openai"),
+        ChannelType(CUSTOM, "Custom (compatible URL, or local:<model>)", "openai"),
+        ChannelType(20, "OpenRouter", "openrouter"),
+        ChannelType(25, "Moonshot", "moonshot-cn"),
+        ChannelType(26, "Baichuan", "baichuan"),
+        ChannelType(28, "Mistral", "mistral"),
+        ChannelType(29, "Groq", "groq"),
+        ChannelType(OLLAMA, "Ollama", "ollama"),
+        ChannelType(31, "LingYiWanWu", "yi"),
+        ChannelType(32, "StepFun", "stepfun-cn"),
+        ChannelType(36, "DeepSeek", "deepseek"),
+        ChannelType(39, "TogetherAI", "together"),
+        ChannelType(43, "SiliconFlow", "siliconflow-cn"),
     )
 }
-_BY_URL = {
-    kind.base_url: kind.number
-    for kind in TYPES.values()
-    if kind.provider == "openai" and kind.base_url
-}
+_NUMBERS = {kind.provider: kind.number for kind in TYPES.values() if kind.number != CUSTOM}
 
 
 def known(number: int) -> ChannelType:
@@ -82,16 +81,14 @@ def upstream(number: int, base_url: str) -> tuple[str, str]:
         if number != CUSTOM:
             raise invalid("type", f"a local model is of type {CUSTOM}")
         return LOCAL, url
-    if kind.provider == "openai" and not _has_version(url):
+    if kind.provider != "ollama" and not _has_version(url):
         url += "/v1"
     return kind.provider, url
 
 
 def number_of(channel: Channel) -> int:
-    """The type of a channel, told from its provider and base URL."""
-    if channel.provider == "openai":
-        return _BY_URL.get(channel.base_url, OPENAI)
-    return OLLAMA if channel.provider == "ollama" else CUSTOM
+    """The type of a channel, told from its provider."""
+    return _NUMBERS.get(channel.provider, CUSTOM)
 
 
 def is_type(number: int) -> ColumnElement[bool]:
@@ -99,14 +96,8 @@ def is_type(number: int) -> ColumnElement[bool]:
     if number not in TYPES:
         return false()
     if number == CUSTOM:
-        return Channel.provider == LOCAL
-    if number == OLLAMA:
-        return Channel.provider == "ollama"
-    openai = Channel.provider == "openai"
-    if number == OPENAI:
-        others = [url for url, other in _BY_URL.items() if other != OPENAI]
-        return and_(openai, not_(Channel.base_url.in_(others)))
-    return and_(openai, Channel.base_url == TYPES[number].base_url)
+        return Channel.provider.not_in(_NUMBERS)
+    return Channel.provider == TYPES[number].provider
 
 
 def _has_version(url: str) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.auth import Caller, require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.compat.envelope import (
     TAG,

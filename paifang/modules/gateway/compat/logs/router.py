@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.auth import Caller, require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.compat.envelope import TAG, Envelope, EnvelopeRoute, answer
 from paifang.modules.gateway.compat.lists import Paging, Whole

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from paifang.core.auth import Caller, require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.compat.envelope import (
     TAG,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from paifang.core.auth import require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.modules.gateway.compat.channels.types import known
 from paifang.modules.gateway.compat.envelope import TAG, Envelope, EnvelopeRoute, answer
 from paifang.modules.gateway.compat.served import service as proxy

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.auth import Caller, Principal, require
-from paifang.core.db import Db
+from paifang.core.db.request import Db
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.compat.envelope import (
     TAG,

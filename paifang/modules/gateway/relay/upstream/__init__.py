@@ -4,9 +4,10 @@ It speaks to upstreams over keep-alive connections, parses with llhttp (httptool
 neither a task per request nor anything but an asyncio event loop (uvloop or the standard one).
 """
 
+from paifang.modules.gateway.relay.upstream.connection import Key
 from paifang.modules.gateway.relay.upstream.errors import ErrorKind, UpstreamError
-from paifang.modules.gateway.relay.upstream.pool import Pool
+from paifang.modules.gateway.relay.upstream.pool import Pool, request_head
 from paifang.modules.gateway.relay.upstream.response import Response
 from paifang.modules.gateway.relay.upstream.target import Target
 
-__all__ = ["ErrorKind", "Pool", "Response", "Target", "UpstreamError"]
+__all__ = ["ErrorKind", "Key", "Pool", "Response", "Target", "UpstreamError", "request_head"]

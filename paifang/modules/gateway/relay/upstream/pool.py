@@ -1,9 +1,9 @@
 """Connections to upstreams, kept open between requests."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Sequence
-from functools import lru_cache
 
 from paifang.modules.gateway.relay.snapshot import Timeouts
 from paifang.modules.gateway.relay.upstream.connection import Connection, Key
@@ -52,6 +52,7 @@ class Pool:
         self._open: set[Connection] = set()
         self._closed = False
         self._empty: asyncio.Event | None = None
+        self._lookups: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
 
     async def request(  # noqa: PLR0917 - the order is that of a request on the wire
         self,
@@ -69,19 +70,25 @@ class Pool:
         closed. Raises :class:`UpstreamError` when there is no answer, and ``ValueError`` for a
         method, path or header that would break the request's framing.
         """
-        head = _request_line(method, target.path + path, target.host_header) + _header_block(
-            method, headers, len(body)
+        head = request_head(target, method, path, headers)
+        if body or method not in {b"GET", b"HEAD"}:
+            head += b"Content-Length: %d\r\n" % len(body)
+        return await self.send(
+            target.key, head + b"\r\n", body, timeouts, bodyless=method == b"HEAD"
         )
-        key = (target.host, target.port, target.scheme == "https")
+
+    async def send(
+        self, key: Key, head: bytes, body: bytes, timeouts: Timeouts, *, bodyless: bool = False
+    ) -> Response:
+        """:meth:`request` with a head that is ready: its framing is the caller's business.
+
+        ``bodyless``: the answer has no body whatever it says, as after a HEAD.
+        """
         connection = self._take(key)
         if connection is None:
             connection = await self._connect(key, timeouts.connect)
         return await connection.exchange(
-            head,
-            body,
-            bodyless=method == b"HEAD",
-            first_byte=timeouts.first_byte,
-            idle=timeouts.idle,
+            head, body, bodyless=bodyless, first_byte=timeouts.first_byte, idle=timeouts.idle
         )
 
     async def close(self) -> None:
@@ -120,12 +127,22 @@ class Pool:
         connected = False
         try:
             async with asyncio.timeout(timeout):
-                if tls:
-                    await loop.create_connection(
-                        lambda: connection, host, port, ssl=self._tls(), server_hostname=host
-                    )
-                else:
-                    await loop.create_connection(lambda: connection, host, port)
+                addresses = await self._addresses(host, port)
+                for address in addresses:
+                    try:
+                        await loop.create_connection(
+                            lambda: connection,
+                            address,
+                            port,
+                            ssl=self._tls() if tls else None,
+                            server_hostname=host if tls else None,
+                        )
+                        break
+                    except ssl.SSLError:
+                        raise
+                    except OSError:
+                        if address == addresses[-1]:
+                            raise
         except OSError as error:  # TimeoutError and ssl.SSLError are kinds of it
             raise _connect_error(error, connection.name, timeout) from error
         else:
@@ -142,6 +159,23 @@ class Pool:
             connection.drop()
             raise
         return connection
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        """The addresses of a host. One look-up at a time for each: it keeps a thread busy, which
+        nothing can stop, and there are few of them.
+        """
+        asking = self._lookups.get((host, port))
+        if asking is None:
+            loop = asyncio.get_running_loop()
+            asking = loop.create_task(_look_up(host, port))
+            self._lookups[host, port] = asking
+            asking.add_done_callback(lambda done: self._looked_up(host, port, done))
+        return await asyncio.shield(asking)
+
+    def _looked_up(self, host: str, port: int, done: asyncio.Future[list[str]]) -> None:
+        del self._lookups[host, port]
+        if not done.cancelled():
+            done.exception()  # whoever waited for it may have given up
 
     def _check_open(self) -> None:
         if self._closed:
@@ -181,6 +215,11 @@ class Pool:
             self._empty.set()
 
 
+async def _look_up(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
 def _connect_error(error: OSError, name: str, seconds: float) -> UpstreamError:
     """What an error met while connecting means."""
     if isinstance(error, TimeoutError):
@@ -194,21 +233,22 @@ def _connect_error(error: OSError, name: str, seconds: float) -> UpstreamError:
     return UpstreamError("connect", f"no connection to {name}: {why}", sent=False)
 
 
-@lru_cache(maxsize=1024)
-def _request_line(method: bytes, path: str, host: bytes) -> bytes:
+def request_head(
+    target: Target, method: bytes, path: str, headers: Sequence[tuple[bytes, bytes]]
+) -> bytes:
+    """The lines of a request's head, without its length and the empty line at its end.
+
+    ``path`` goes behind the target's own; see :meth:`Pool.request` for the headers. Raises
+    ``ValueError`` for what would break the request's framing.
+    """
+    path = target.path + path
     if not method.isalpha() or not path.startswith("/"):
         raise ValueError("a request needs a method of letters and a path that begins with /")
     line = path.encode("ascii")
     if any(not 0x21 <= byte <= 0x7E for byte in line) or b"#" in line:
         raise ValueError("a request's path must be percent-encoded and without a fragment")
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (method, line, host)
-
-
-def _header_block(method: bytes, headers: Sequence[tuple[bytes, bytes]], length: int) -> bytes:
     lines = [b"%b: %b\r\n" % pair for pair in headers if pair[0].lower() not in _OWN]
     block = b"".join(lines)
     if block.count(b"\r") != len(lines) or block.count(b"\n") != len(lines) or b"\0" in block:
         raise ValueError("a header must not hold line breaks or NUL")
-    if length or method not in {b"GET", b"HEAD"}:
-        return b"%bContent-Length: %d\r\n\r\n" % (block, length)
-    return block + b"\r\n"
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b" % (method, line, target.host_header, block)

@@ -29,8 +29,8 @@ class Response(AsyncIterator[bytes]):
     closing earlier drops it, which is how a generation is cancelled.
     """
 
-    __slots__ = ("_error", "_loop", "_parts", "_source", "_waiter", "buffered", "complete",
-                 "headers", "status")  # fmt: skip
+    __slots__ = ("_error", "_loop", "_source", "_waiter", "buffered", "complete", "headers",
+                 "parts", "status")  # fmt: skip
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.status = 0
@@ -42,7 +42,8 @@ class Response(AsyncIterator[bytes]):
         """Bytes received and not read yet."""
         self._source = source
         self._loop = loop
-        self._parts: list[bytes] = []
+        self.parts: list[bytes] = []
+        """The connection adds to them as they come; :meth:`wake` tells the reader."""
         self._error: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -61,13 +62,24 @@ class Response(AsyncIterator[bytes]):
         return self
 
     async def __anext__(self) -> bytes:
-        while not self._parts:
+        while not self.parts:
             if self._error is not None:
                 raise self._error
             if self.complete:
                 raise StopAsyncIteration
             await self.wait()
         return self._take()
+
+    def whole(self, limit: int) -> bytes | None:
+        """The body, if all of it came in one piece and nothing was read yet, as most do.
+
+        None when there is anything to wait for, to join or to refuse: :meth:`read` does that.
+        """
+        parts = self.parts
+        if not self.complete or len(parts) != 1 or self.buffered > limit:
+            return None
+        self.buffered = 0
+        return parts.pop()
 
     async def read(self, limit: int) -> bytes:
         """The rest of the body in one piece.
@@ -84,7 +96,7 @@ class Response(AsyncIterator[bytes]):
                 raise UpstreamError(
                     "too_large", f"the upstream's answer is over {limit} bytes", sent=True
                 )
-            if self._parts:
+            if self.parts:
                 pieces.append(self._take())
             if self._error is not None:
                 raise self._error
@@ -103,7 +115,7 @@ class Response(AsyncIterator[bytes]):
             self.fail(UpstreamError("reset", "the answer was closed before its end", sent=True))
 
     def _take(self) -> bytes:
-        parts = self._parts
+        parts = self.parts
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self.buffered = 0
@@ -129,11 +141,6 @@ class Response(AsyncIterator[bytes]):
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-
-    def add(self, part: bytes) -> None:
-        """A piece of the body has come; :meth:`wake` is up to the caller."""
-        self._parts.append(part)
-        self.buffered += len(part)
 
     def fail(self, error: UpstreamError) -> None:
         """No more will come."""

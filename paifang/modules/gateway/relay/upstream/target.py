@@ -24,6 +24,11 @@ class Target:
     """The value of ``Host``: with the port when it is not the scheme's own."""
 
     @property
+    def key(self) -> tuple[str, int, bool]:
+        """What connections are pooled by."""
+        return self.host, self.port, self.scheme == "https"
+
+    @property
     def tls(self) -> bool:
         """True for ``https``."""
         return self.scheme == "https"
