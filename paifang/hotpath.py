@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from paifang.core.exchange import BodyTooLarge, ClientGone, Handler, Headers
+from paifang.core.exchange import BodyTooLarge, ClientGone, Exchange, Handler, Headers
 from paifang.protocol import ForwardedHeaders, HttpProtocol
 
 MAX_DIGITS = 12
@@ -93,6 +93,8 @@ class HotExchange:
     response_complete = False
     expects_continue = False
     """The client waits for leave to send its body."""
+    chunks = True
+    """The client knows chunks; one that speaks HTTP/1.0 does not."""
     task: asyncio.Task[Any] | None = None
     _gone: Callable[[], None] | None = None
     _waiter: asyncio.Future[None] | None = None
@@ -180,16 +182,19 @@ class HotExchange:
         if protocol.flow.write_paused and not self.disconnected:
             await protocol.flow.drain()
         if not self.disconnected:
-            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-            if last:
-                chunk += b"0\r\n\r\n"
+            chunk = data
+            if self.chunks:
+                chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+                if last:
+                    chunk += b"0\r\n\r\n"
             if not self._begun:
                 self._begun = True
-                chunk = b"%b%b%b%btransfer-encoding: chunked\r\n\r\n%b" % (
+                chunk = b"%b%b%b%b%b\r\n%b" % (
                     STATUS_LINE[200],
                     protocol.fixed_lines(),
                     block,
                     b"" if self.keep_alive else b"connection: close\r\n",
+                    b"transfer-encoding: chunked\r\n" if self.chunks else b"",
                     chunk,
                 )
             protocol.transport.write(chunk)
@@ -254,11 +259,15 @@ class HotProtocol(HttpProtocol):
         """That head."""
         self._between = True
         """The parser has no part of a message."""
+        self._refused = False
+        """What came is no request, and is answered so when its turn comes."""
         self._lines: list[tuple[bytes, bytes]] = []
         self._block = b""
 
     def data_received(self, data: bytes) -> None:
         """A request that is recognized goes straight to its handler, anything else is parsed."""
+        if self._refused:
+            return  # the parser has stopped
         cycle = self.cycle
         if not self._between or (cycle is not None and not cycle.response_complete):
             _data_received(self, data)
@@ -291,12 +300,7 @@ class HotProtocol(HttpProtocol):
         learning, self._learning = self._learning, False
         handler = self.hot.get(self.url)
         parser = self.parser
-        if (
-            handler is None
-            or parser.get_method() != b"POST"
-            or parser.get_http_version() != "1.1"
-            or parser.should_upgrade()
-        ):
+        if handler is None or parser.get_method() != b"POST" or parser.should_upgrade():
             _on_headers_complete(self)
             return
         self.check_head()
@@ -304,8 +308,10 @@ class HotProtocol(HttpProtocol):
         if self.forwarded is not None:
             address = self.forwarded.address(address, self.headers)
         head = KnownHead(self.url.decode("ascii"), self.headers, address, handler)
-        keep_alive = parser.should_keep_alive()
+        modern = parser.get_http_version() == "1.1"
+        keep_alive = modern and parser.should_keep_alive()
         exchange = HotExchange(self, head, keep_alive=keep_alive)
+        exchange.chunks = modern
         exchange.body = bytearray()
         exchange.more_body = True
         exchange.expects_continue = self.expect_100_continue
@@ -318,6 +324,25 @@ class HotProtocol(HttpProtocol):
         else:  # pipelined: its turn comes
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, handler))
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, after what came before it has been answered."""
+        cycle = self.cycle
+        waits = cycle is not None and not cycle.response_complete
+        if not waits or (cycle is self.serving and cycle.more_body):
+            super().send_400_response(msg)  # of this request itself: its body is faulty
+            return
+        if cycle.more_body:
+            self.pipeline.popleft()  # it would wait for its body for ever
+
+        async def refuse(exchange: Exchange) -> None:
+            await exchange.answer(400, _PLAIN_TEXT, msg.encode(), close=True)
+
+        head = KnownHead("", (), "", refuse)
+        self.cycle = HotExchange(self, head, keep_alive=False)
+        self._refused = True
+        self.flow.pause_reading()
+        self.pipeline.appendleft((self.cycle, refuse))
 
     def fixed_lines(self) -> bytes:
         """The headers that every answer has; uvicorn makes a new list of them each second."""

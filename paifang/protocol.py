@@ -25,11 +25,17 @@ _TOO_LARGE = f"The request head is over {MAX_HEAD_BYTES} bytes.".encode()
 # Called for every request: "super()" would look them up anew each time.
 _data_received = HttpToolsProtocol.data_received
 _on_headers_complete = HttpToolsProtocol.on_headers_complete
+_on_message_begin = HttpToolsProtocol.on_message_begin
 _on_body = HttpToolsProtocol.on_body
+_on_header = HttpToolsProtocol.on_header
 
 
 class _HeadTooLargeError(Exception):
     """Stops the parser."""
+
+
+class _FaultyHeadError(Exception):
+    """Stops the parser: the head is well-formed, and yet no request (RFC 9112)."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -51,6 +57,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Bytes since a head was complete or a piece of a body came."""
         self._rests_since = math.inf
         """When the last answer was sent; infinite while a request is on its way or served."""
+        self.in_head = False
+        """The headers that come now are a request's, not trailers."""
         self.serving: Any = None
         """The request that has its turn, or had it last."""
 
@@ -96,8 +104,29 @@ class HttpProtocol(HttpToolsProtocol):
         self.check_head()
         _on_headers_complete(self)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; but trailers, which the parser gives here as well, are none (RFC 9110, 6.5.1):
+        else they could say what nobody in front of us has looked at.
+        """
+        if self.in_head:
+            _on_header(self, name, value)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self.in_head = True
+        _on_message_begin(self)
+
     def check_head(self) -> None:
-        """A head is complete: see that it is not too large, and stop the wait for it."""
+        """A head is complete: see that it is a request, not too large, and stop the wait for it."""
+        self.in_head = False
+        hosts = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                raise _FaultyHeadError("a coding that nobody here decodes")
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            raise _FaultyHeadError("RFC 9112, 3.2: one Host, no more and no less")
         # The size may count the body's begin as well; only then is the head itself measured.
         if self._size > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             raise _HeadTooLargeError

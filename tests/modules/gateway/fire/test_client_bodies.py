@@ -241,13 +241,7 @@ async def test_endless_trailers_are_cut_off(bed: Bed) -> None:
         await nothing_done(bed, at_most=2)
 
 
-TRAILERS = pytest.mark.xfail(
-    strict=True, reason="httptools reports trailers as headers, and uvicorn keeps them as such"
-)
-
-
 @pytest.mark.parametrize("path", PATHS)
-@TRAILERS
 async def test_trailers_are_no_headers(bed: Bed, path: str) -> None:
     """RFC 9110, 6.5.1: else a proxy that checks headers alone is passed by."""
     async with echoing() as upstream:
@@ -260,7 +254,7 @@ async def test_trailers_are_no_headers(bed: Bed, path: str) -> None:
         refusal(found, 401, "invalid_api_key")
 
 
-@pytest.mark.parametrize("path", [PATHS[0], pytest.param(PATHS[1], marks=TRAILERS)])
+@pytest.mark.parametrize("path", PATHS)
 async def test_a_trailer_tells_no_address(bed: Bed, path: str) -> None:
     async with echoing() as upstream:
         await bed.channel(upstream.url)

@@ -136,9 +136,6 @@ async def test_two_owners_in_one_write_stay_apart(bed: Bed) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.xfail(
-    strict=True, reason="uvicorn's send_400_response does not wait for answers that are due"
-)
 async def test_what_comes_before_garbage_is_answered_before_it(bed: Bed, path: str) -> None:
     """An answer in the place of another's: the client would think its call was refused, and pay."""
     async with echoing() as upstream:
@@ -157,7 +154,6 @@ async def test_what_comes_before_garbage_is_answered_before_it(bed: Bed, path: s
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.xfail(strict=True, reason="uvicorn's send_400_response writes into a running stream")
 async def test_garbage_while_a_stream_runs_does_not_get_into_it(bed: Bed, path: str) -> None:
     async with HostileUpstream(SLOW_STREAM) as upstream:
         await bed.channel(upstream.url)
