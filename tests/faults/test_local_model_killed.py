@@ -151,7 +151,7 @@ async def test_killed_in_the_middle_of_a_stream_the_stream_ends_with_an_error(
         assert logs[-1]["error"] == "upstream_reset"
         output = logs[-1]["output"]
         assert isinstance(output, int)
-        assert output >= 4, "what was delivered is counted"
+        assert output >= 1, "what was delivered is counted"
         await answered_soon(installation, up, http)
 
 
