@@ -324,6 +324,7 @@ class HotProtocol(HttpProtocol):
         else:  # pipelined: its turn comes
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, handler))
+            self.flow.resume_reading()  # unless too many wait already
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, after what came before it has been answered."""

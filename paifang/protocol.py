@@ -10,8 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_SECONDS = 15.0
@@ -19,11 +21,16 @@ HEAD_SECONDS = 15.0
 MAX_HEAD_BYTES = 64 * 1024
 """Size of a request head; also of trailers and of whatever else is not a body."""
 
+MAX_QUEUED = 16
+"""Requests that may wait behind the one that is served before nothing more is read. Until then a
+client that leaves is noticed."""
+
+_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
 _TOO_LARGE = f"The request head is over {MAX_HEAD_BYTES} bytes.".encode()
 
 
 # Called for every request: "super()" would look them up anew each time.
-_data_received = HttpToolsProtocol.data_received
 _on_headers_complete = HttpToolsProtocol.on_headers_complete
 _on_message_begin = HttpToolsProtocol.on_message_begin
 _on_body = HttpToolsProtocol.on_body
@@ -36,6 +43,18 @@ class _HeadTooLargeError(Exception):
 
 class _FaultyHeadError(Exception):
     """Stops the parser: the head is well-formed, and yet no request (RFC 9112)."""
+
+
+class _Flow(FlowControl):
+    """Reads on while few requests wait: each answer would let another piece of a flood in."""
+
+    def __init__(self, transport: asyncio.Transport, queue: Sequence[Any]) -> None:
+        super().__init__(transport)
+        self._queue = queue
+
+    def resume_reading(self) -> None:
+        if self.read_paused and len(self._queue) < MAX_QUEUED:
+            super().resume_reading()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -59,12 +78,15 @@ class HttpProtocol(HttpToolsProtocol):
         """When the last answer was sent; infinite while a request is on its way or served."""
         self.in_head = False
         """The headers that come now are a request's, not trailers."""
+        self._offer = False
+        """The head that has just come offers another protocol."""
         self.serving: Any = None
         """The request that has its turn, or had it last."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Wait for the first head."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self._close_in(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -86,7 +108,17 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, and see whether that came to anything."""
         self._size += len(data)
-        _data_received(self, data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        except httptools.HttpParserUpgrade as offer:
+            if self._offer:
+                self._decline(data[offer.args[0] :])
+                return
         if self._size > MAX_HEAD_BYTES:
             self._refuse()
             return
@@ -101,8 +133,31 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the request in."""
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._offer = True
+            return
         self.check_head()
         _on_headers_complete(self)
+        if self.pipeline:
+            self.flow.resume_reading()
+
+    def on_message_complete(self) -> None:
+        """A request is here, unless it has to be read anew."""
+        if not self._offer:
+            super().on_message_complete()
+
+    def _decline(self, rest: bytes) -> None:
+        """Read a request without the protocol that it offers to speak (RFC 9110, 7.8): the parser
+        leaves what follows such a head to that protocol, a body as well.
+        """
+        self._offer = False
+        lines = [b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
+        lines += [b"%b: %b\r\n" % line for line in self.headers if line[0] not in _OFFER]
+        if not self.parser.should_keep_alive():
+            lines.append(b"connection: close\r\n")
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        HttpProtocol.data_received(self, b"".join([*lines, b"\r\n", rest]))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; but trailers, which the parser gives here as well, are none (RFC 9110, 6.5.1):
@@ -186,10 +241,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+            self.flow.resume_reading()
             return
+        self.flow.resume_reading()
         self._rests_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_in(self.timeout_keep_alive)

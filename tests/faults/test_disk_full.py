@@ -97,10 +97,6 @@ async def test_while_the_journal_has_no_room_no_call_is_made_and_then_all_goes_o
         await tally.check(database)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="app.py: after journal_retry calls are made again until the first of them has ended",
-)
 async def test_no_slow_call_is_paid_for_while_it_is_known_that_there_is_no_room(
     tmp_path: Path, double: OpenAIDouble, journal: Disk
 ) -> None:

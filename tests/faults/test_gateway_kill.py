@@ -28,8 +28,8 @@ from paifang.modules.gateway.tokens.models import Token
 SERVE = ("serve", "--only", "gateway")
 INPUT_PRICE, OUTPUT_PRICE = 1_000, 2_000
 """Nanos per model token, from the prices set below."""
-NOTICED = 2.0
-"""Seconds after which the gateway has surely noticed that a client left."""
+NOTICED = 10.0
+"""Seconds after which the gateway has surely noticed that a client left, on a busy machine too."""
 MANY = 100
 """Calls that are surely completed for each kill, on any machine."""
 SHORT_LIVES = 4

@@ -148,6 +148,15 @@ class Relay:
         self._journal_full_until = time.monotonic() + self.settings.journal_retry
         log.error("the journal is full: calls are refused until it has room")
 
+    def _look_for_room(self) -> None:
+        """Refuse the call while the journal is full. No call is made to find out."""
+        if time.monotonic() < self._journal_full_until:
+            raise journal_full()
+        if not self.journal.has_room():
+            self._journal_full_until = time.monotonic() + self.settings.journal_retry
+            raise journal_full()
+        self._journal_full_until = 0.0
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request of an ASGI server."""
         if scope["type"] != "http":
@@ -183,8 +192,8 @@ class Relay:
                 stated = head.content_length
             else:
                 stated = None  # it is another request's, and this one's body is here
-            if self._journal_full_until and time.monotonic() < self._journal_full_until:
-                raise journal_full()
+            if self._journal_full_until:
+                self._look_for_room()
         except Refusal as refusal:
             await self._turn_away(exchange, refusal, request_id)
             return

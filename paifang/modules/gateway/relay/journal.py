@@ -27,6 +27,9 @@ SUFFIX = ".journal"
 
 _HEADER = Struct("<II")
 
+_TRIAL = bytes(2048)
+"""Longer than records are. A reader stops at it, and :func:`repair` cuts it off."""
+
 _LENGTH = re.compile(rb"(?s)(?=[^\x00].\x00\x00|.[^\x00]\x00\x00|\x00\x00\x01\x00)")
 """Where a length of 1 to ``MAX_RECORD`` may stand, little-endian."""
 
@@ -88,6 +91,17 @@ class Journal:
             self._cut_back()
             raise JournalFull("the journal cannot be written: no space left for the whole record")
         self._size += written
+
+    def has_room(self) -> bool:
+        """Whether a record would find room, found out without one: nothing of it remains."""
+        try:
+            if self._broken:
+                self.rotate()
+            found = os.write(self._fd, _TRIAL) == len(_TRIAL)
+        except (OSError, JournalFull):
+            found = False
+        self._cut_back()
+        return found and not self._broken
 
     def rotate(self) -> None:
         """Finish the current segment, so that it can be claimed, and begin another.

@@ -390,9 +390,6 @@ UPGRADES = {
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("kind", UPGRADES)
-@pytest.mark.xfail(
-    strict=True, reason="httptools takes what follows an upgrade for another protocol's: no body"
-)
 async def test_an_offer_to_upgrade_is_ignored(bed: Bed, path: str, kind: str) -> None:
     """RFC 9110, 7.8. Java's own client, for one, makes it with each call in the clear."""
     async with echoing() as upstream:

@@ -258,13 +258,7 @@ async def test_the_body_of_a_refused_call_is_not_the_next_call(bed: Bed, path: s
                 bed.records_due += 1 + (status == 400)
 
 
-UNSEEN = pytest.mark.xfail(
-    strict=True,
-    reason="hotpath.py: while a request waits in the queue nothing is read, and so no farewell",
-)
-
-
-@pytest.mark.parametrize("path", [pytest.param(PATHS[0], marks=UNSEEN), PATHS[1]])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("how", ["fin", "rst"])
 async def test_who_leaves_takes_the_calls_along_that_wait(bed: Bed, path: str, how: str) -> None:
     async with HostileUpstream([hang]) as upstream:
@@ -335,10 +329,6 @@ async def test_a_flood_is_served_to_its_end_when_the_client_reads(bed: Bed) -> N
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/livez"])
-@pytest.mark.xfail(
-    strict=True,
-    reason="on_response_complete and receive() go on reading while requests wait in the queue",
-)
 async def test_a_flood_that_nobody_takes_the_answers_of_stops(bed: Bed, path: str) -> None:
     """Refusals cost little, but who takes none of them must not have them kept for ever, nor the
     requests behind them: nobody needs a key for this.
