@@ -72,7 +72,11 @@ docs: $(STAMPS)/package  ## Write the reference pages anew
 	@$(PY) -m scripts.write_docs
 
 .PHONY: bench
-bench: setup peers  ## Run the benchmarks (ARGS=--quick for a first look, in a few minutes)
+bench:  ## Run the benchmarks (ARGS=--quick for a first look, in a few minutes)
+	@python="$$(python3 bench/interpreter.py $(PYTHON))" \
+	    && $(MAKE) --no-print-directory measure VENV=build/bench-venv PYTHON="$$python"
+.PHONY: measure
+measure: setup peers
 	@$(PY) bench/run.py --floors $(ARGS)
 
 .PHONY: web
@@ -145,12 +149,13 @@ PEERS := build/peers
 .PHONY: peers
 peers: $(STAMPS)/dev  ## Install the gateways that the benchmark compares with (650 MB)
 	@mkdir -p $(PEERS)/portkey
-	@if ! cmp -s requirements/litellm.txt $(PEERS)/litellm.txt; then \
+	@readlink -f $(PY) | cat - requirements/litellm.txt >$(PEERS)/wanted.txt
+	@if ! cmp -s $(PEERS)/wanted.txt $(PEERS)/litellm.txt; then \
 	    echo "installing LiteLLM into $(PEERS)"; \
 	    if $(UV) venv --quiet --clear --python $(PY) $(PEERS)/litellm \
 	        && $(UV) pip install --quiet --python $(PEERS)/litellm/bin/python --require-hashes \
 	            --only-binary :all: -r requirements/litellm.txt; \
-	    then cp requirements/litellm.txt $(PEERS); \
+	    then cp $(PEERS)/wanted.txt $(PEERS)/litellm.txt; \
 	    else rm -rf $(PEERS)/litellm; echo "LiteLLM can't be installed; going on without it."; fi; fi
 	@if ! cmp -s bench/package-lock.json $(PEERS)/portkey/package-lock.json; then \
 	    echo "installing Portkey into $(PEERS)"; \

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,10 +24,15 @@ def about(rounds: int, seconds: float) -> list[str]:
     return [
         f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}",
         f"- {os.cpu_count()} x {_cpu()}, {platform.system()} {kernel}",
-        f"- {platform.python_implementation()} {platform.python_version()}, {packages}",
+        f"- {platform.python_implementation()} {platform.python_version()}{_builder()}, {packages}",
         f"- {pinned}; load average at the end {load:.1f}",
         f"- rounds: {rounds}, contestants interleaved; {seconds / 60:.1f} minutes",
     ]
+
+
+def _builder() -> str:
+    """A build may be a third slower than another of the same version."""
+    return " of the distribution" if sys.base_prefix == "/usr" else ""
 
 
 def _cpu() -> str:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from paifang.core import events
 from paifang.core.db import Database
+from paifang.core.errors import StartRefused
 from paifang.core.events import Events
 from paifang.core.headers import SecurityHeaders
 from paifang.core.jobs import COMPUTE, DEFAULT
@@ -132,6 +133,11 @@ class Application:
         await receive()
         try:
             await self.start()
+        except StartRefused as refused:
+            # For a person, and no failure of ours: the command says it, without a stack.
+            self.runtime.refusal = str(refused)
+            await send({"type": "lifespan.startup.failed", "message": str(refused)})
+            return
         except Exception as error:
             log.exception("the start failed")
             await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -169,9 +169,11 @@ async def _add_tables(archive: tarfile.TarFile, database: Database, say: Say) ->
         for table in Base.metadata.sorted_tables:
             with tempfile.TemporaryFile() as spool:
                 count = 0
-                async for line in _rows(connection, table):
-                    spool.write(line)
-                    count += 1
+                # What runs at this moment will not run where it is restored.
+                if not table.info.get("transient"):
+                    async for line in _rows(connection, table):
+                        spool.write(line)
+                        count += 1
                 info = tarfile.TarInfo(f"tables/{table.name}.jsonl")
                 info.size = spool.tell()
                 info.mode = 0o600

@@ -65,8 +65,9 @@ async def _redis(runtime: Runtime) -> list[Finding]:
             Finding(
                 "off",
                 "redis",
-                "the cache is in memory, and other processes see changes within half a second",
-                "set PAIFANG_REDIS_URL to have changes pushed",
+                "the cache is in memory, one process may serve the gateway, and the others see "
+                "changes within half a second",
+                "set PAIFANG_REDIS_URL to have changes pushed, and for several gateway processes",
             )
         ]
     cache = open_cache(runtime.settings.redis)

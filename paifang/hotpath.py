@@ -98,7 +98,8 @@ class HotExchange:
     task: asyncio.Task[Any] | None = None
     _gone: Callable[[], None] | None = None
     _waiter: asyncio.Future[None] | None = None
-    _begun = False
+    begun = False
+    """The head of an answer that is sent in pieces was written."""
 
     def __init__(self, protocol: "HotProtocol", head: KnownHead, *, keep_alive: bool) -> None:
         self._protocol = protocol
@@ -187,8 +188,8 @@ class HotExchange:
                 chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
                 if last:
                     chunk += b"0\r\n\r\n"
-            if not self._begun:
-                self._begun = True
+            if not self.begun:
+                self.begun = True
                 chunk = b"%b%b%b%b%b\r\n%b" % (
                     STATUS_LINE[200],
                     protocol.fixed_lines(),
@@ -198,6 +199,8 @@ class HotExchange:
                     chunk,
                 )
             protocol.transport.write(chunk)
+        elif not last:
+            raise ClientGone
         if last:
             self._complete()
 
@@ -233,7 +236,7 @@ class HotExchange:
             await handler(self)
         except Exception:
             self._protocol.logger.exception("the handler of %s failed", self.path)
-            if not self._begun and not self.response_complete:
+            if not self.begun and not self.response_complete:
                 await self.answer(500, _PLAIN_TEXT, b"Internal Server Error", close=True)
         finally:
             self._gone = None

@@ -16,6 +16,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from paifang.core.writes import JoinedTransport, writes_of
+
 HEAD_SECONDS = 15.0
 """Time for a whole request head, from the connection or from the head's first byte."""
 MAX_HEAD_BYTES = 64 * 1024
@@ -85,6 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Wait for the first head."""
+        transport = JoinedTransport(transport, writes_of(self.loop))
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
         self._close_in(HEAD_SECONDS)
@@ -112,12 +115,10 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
-            self.logger.warning("Invalid HTTP request received.")
-            self.send_400_response("Invalid HTTP request received.")
+            self._faulty("Invalid HTTP request received.")
             return
         except httptools.HttpParserUpgrade as offer:
-            if self._offer:
-                self._decline(data[offer.args[0] :])
+            if self._offer and not self._decline(memoryview(data)[offer.args[0] :]):
                 return
         if self._size > MAX_HEAD_BYTES:
             self._refuse()
@@ -146,18 +147,48 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._offer:
             super().on_message_complete()
 
-    def _decline(self, rest: bytes) -> None:
-        """Read a request without the protocol that it offers to speak (RFC 9110, 7.8): the parser
-        leaves what follows such a head to that protocol, a body as well.
+    def _decline(self, rest: memoryview) -> bool:
+        """Read requests without the protocol that they offer to speak (RFC 9110, 7.8): the parser
+        leaves what follows such a head to that protocol, a body as well. False when the parser
+        has stopped.
+
+        ``rest`` is what follows the head. A client that means it makes one offer and waits: a
+        row of them that fills the queue is refused.
         """
-        self._offer = False
-        lines = [b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
+        for _ in range(MAX_QUEUED):
+            head = self._head_without_offer()
+            self._offer = False
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            try:
+                self.parser.feed_data(head)
+                if rest:
+                    self.parser.feed_data(rest)
+            except httptools.HttpParserError:
+                self._faulty("Invalid HTTP request received.")
+                return False
+            except httptools.HttpParserUpgrade as offer:
+                if not self._offer:
+                    return True
+                rest = rest[offer.args[0] :]
+            else:
+                return True
+        self._faulty("Too many offers to upgrade.")
+        return False
+
+    def _head_without_offer(self) -> bytes:
+        parser = self.parser
+        version = parser.get_http_version().encode("ascii")
+        lines = [b"%b %b HTTP/%b\r\n" % (parser.get_method(), self.url, version)]
         lines += [b"%b: %b\r\n" % line for line in self.headers if line[0] not in _OFFER]
-        if not self.parser.should_keep_alive():
+        if not parser.should_keep_alive():
             lines.append(b"connection: close\r\n")
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        HttpProtocol.data_received(self, b"".join([*lines, b"\r\n", rest]))
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def _faulty(self, message: str) -> None:
+        self.logger.warning(message)
+        self.send_400_response(message)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; but trailers, which the parser gives here as well, are none (RFC 9110, 6.5.1):

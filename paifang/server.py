@@ -123,6 +123,12 @@ async def serve(
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, on_signal)
+
+    def worth_a_line(_record: logging.LogRecord) -> bool:
+        return not runtime.refusal  # a refused start is told once, by the command
+
+    uvicorn_log = logging.getLogger("uvicorn.error")
+    uvicorn_log.addFilter(worth_a_line)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -133,6 +139,7 @@ async def serve(
         await serving
     finally:
         stopping.cancel()
+        uvicorn_log.removeFilter(worth_a_line)
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(signal_number)
     return server.started

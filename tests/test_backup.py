@@ -14,6 +14,7 @@ from paifang.app import open_runtime
 from paifang.core.db import utc_now
 from paifang.core.settings import CoreSettings, load
 from paifang.modules.gateway.logs.models import Log
+from paifang.modules.gateway.processes.models import GatewayProcess
 from paifang.modules.gateway.tokens import service as tokens
 from paifang.modules.gateway.tokens.models import Token
 from paifang.modules.gateway.welcome import STARTER
@@ -67,6 +68,8 @@ async def _made(folder: Path) -> Path:
             session, actor=STARTER, group_id="team", name="a", auto_create_group=True
         )
         session.add_all([_log(number) for number in range(5)])
+        running = {"id": "1", "host": "here", "pid": 1, "home": "/", "shares": "", "beats": 1}
+        session.add(GatewayProcess(**running))
     (runtime.settings.home / "journal").mkdir()
     (runtime.settings.home / "journal" / "x.journal").write_bytes(b"not yet shipped")
     target = folder / "backup.tar.gz"
@@ -85,6 +88,8 @@ async def test_what_was_backed_up_comes_back_on_any_database(
     async with runtime.db.reading() as session:
         token = (await session.scalars(select(Token))).one()
         logs = list(await session.scalars(select(Log).order_by(Log.id)))
+        processes = list(await session.scalars(select(GatewayProcess)))
+    assert processes == [], "what ran at the backup does not run here"
     assert (token.group_id, token.name, len(token.digest)) == ("team", "a", 64)
     assert token.created_at.tzinfo is not None
     assert [log.input for log in logs] == [0, 1, 2, 3, 4]

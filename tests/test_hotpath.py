@@ -16,7 +16,7 @@ from counts import count
 from paifang.core.exchange import BodyTooLarge, ClientGone, Exchange
 from paifang.hotpath import HotProtocol, KnownHead, hot_protocol
 from paifang.modules.gateway.relay.asgi import AsgiExchange
-from paifang.protocol import ForwardedHeaders
+from paifang.protocol import MAX_QUEUED, ForwardedHeaders
 
 LIMIT = 200
 PATH = b"/v1/hot"
@@ -165,6 +165,7 @@ _EXTRA = st.lists(
             b"X-Forwarded-For: 203.0.113.9",
             b"Accept: */*",
             b"Content-Lengths: 9",
+            b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA",
         ]
     ),
     max_size=3,
@@ -324,6 +325,74 @@ async def test_a_body_that_is_not_all_here_ends_with_the_client():
     connection.end()
     await connection.settle()
     assert ended == [ClientGone]
+
+
+async def test_a_piece_for_a_client_that_has_left_is_not_taken_for_sent():
+    told: list[str] = []
+    wait = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await exchange.read(LIMIT, None)
+        await wait.wait()
+        try:
+            await exchange.send(b"", b"more", last=False)
+        except ClientGone:
+            told.append("gone")
+        told.append(f"begun {exchange.begun}")
+        await exchange.send(b"", b"", last=True)
+
+    connection = Served(hot=True)
+    type(connection.protocol).hot = {PATH: slow}
+    await connection.take(PLAIN)
+    connection.end()
+    wait.set()
+    await connection.settle()
+    assert told == ["gone", "begun False"]
+    assert connection.wire.written == b""
+
+
+OFFER = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+
+
+@pytest.mark.parametrize("hot", [True, False])
+@pytest.mark.parametrize("count", [MAX_QUEUED + 1, 1000])
+async def test_a_row_of_offers_to_upgrade_is_refused_after_some(count, hot):
+    """Each costs a parser and a head that is written anew."""
+    async with served(hot=hot) as connection:
+        connection.protocol.logger.disabled = True
+        try:
+            found = await connection.take(b"GET / HTTP/1.1\r\n%b\r\n" % OFFER * count)
+            for _ in range(MAX_QUEUED):
+                await connection.settle()
+            found = answers(connection.wire.written)
+        finally:
+            connection.protocol.logger.disabled = False
+        assert [status for status, _, _ in found] == [404] * MAX_QUEUED + [400]
+        assert found[-1][2] == b"Too many offers to upgrade."
+        assert connection.wire.closed
+
+
+@pytest.mark.parametrize("hot", [True, False])
+async def test_offers_to_upgrade_keep_their_bodies_and_their_places(hot):
+    offer = PLAIN.replace(b"Host: x\r\n", OFFER)
+    sent = [offer.replace(b"abcd", b"%04d" % number) for number in range(MAX_QUEUED)]
+    async with served(hot=hot) as connection:
+        await connection.take(b"".join([PLAIN, *sent, PLAIN]), PLAIN)
+        for _ in sent:
+            await connection.settle()
+        bodies = [body for _, _, body in answers(connection.wire.written)]
+        assert bodies == [b"abcd", *(data[-4:] for data in sent), b"abcd", b"abcd"]
+        assert not connection.wire.closed
+
+
+async def test_an_old_client_that_offers_an_upgrade_gets_no_chunks():
+    old = PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0").replace(b": 4\r\n\r\nabcd", b": 6\r\n\r\nstream")
+    async with served(hot=True) as connection:
+        await connection.take(old.replace(b"Host: x\r\n", OFFER))
+        head, _, body = connection.wire.written.partition(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head
+        assert body == b"stream"
+        assert connection.wire.closed
 
 
 async def test_pieces_wait_while_the_client_is_slow():

@@ -86,7 +86,7 @@ def _run(
     with plain_errors():
         asyncio.run(_prepare(runtime, settings.home / "backups", migrating=prepare))
     if not server.run(runtime, sock, started=lambda: print_banner(runtime)):
-        raise click.ClickException("the start failed; the log above says why")
+        raise click.ClickException(runtime.refusal or "the start failed; the log above says why")
 
 
 async def _prepare(runtime: Runtime, backups: Path, *, migrating: bool) -> None:

@@ -40,6 +40,10 @@ class AppError(Exception):
         super().__init__(self.detail)
 
 
+class StartRefused(Exception):
+    """This process may not start; the message says why and what to do, for who started it."""
+
+
 class NotFound(AppError):
     """The thing does not exist, or the caller may not see it."""
 

@@ -46,6 +46,10 @@ class Exchange(Protocol):
     task: asyncio.Task[Any] | None
     """The task that serves this exchange."""
 
+    @property
+    def begun(self) -> bool:
+        """An answer has begun in :meth:`send`: its head is on its way to the client."""
+
     async def read(self, limit: int, stated: int | None) -> bytes:
         """The whole body.
 
@@ -62,15 +66,17 @@ class Exchange(Protocol):
     async def answer(self, status: int, block: bytes, body: bytes, *, close: bool = False) -> None:
         """The whole answer. ``close``: the connection ends with it.
 
-        A client that has left gets nothing; :class:`ClientGone` is raised, here and in
-        :meth:`send`, only by a server that insists on telling.
+        A client that has left gets nothing; :class:`ClientGone` is raised only by a server that
+        insists on telling.
         """
 
     async def send(self, block: bytes, data: bytes, *, last: bool) -> None:
         """A piece of an answer with status 200 that is sent as it comes.
 
         ``block`` is sent with the first piece, and only then. Waits while the client is slow to
-        take what it was sent.
+        take what it was sent; nothing is sent when that wait is cancelled. Raises
+        :class:`ClientGone` when more is to come and the client is known to have left: what did
+        not go out must not be taken for delivered.
         """
 
 

@@ -49,6 +49,8 @@ class Runtime:
     """Whether this process may make what a first start makes: ``up`` does, ``serve`` does not."""
     port: int = 0
     """The port it listens on, when it does; the settings may have said "any"."""
+    refusal: str = ""
+    """Why this process may not start, once a part has refused it."""
     draining: bool = False
     """True once SIGTERM has come: not ready, no new work."""
 

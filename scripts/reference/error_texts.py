@@ -33,6 +33,8 @@ RELAY = {
     "invalid_json": "The body is not a JSON object, or is nested too deeply.",
     "invalid_value": "A field the relay reads (`model`, `stream`, `stream_options`) has the wrong "
     "form, or a key is one of the relay's in another case (`Model`); `param` names it.",
+    "quota_unavailable": "The token has a quota, several processes share it, and Redis (or the "
+    "database, for a quota that Redis does not know) is away. Nothing was charged.",
     "journal_full": "Calls can't be recorded, so none is made. Look at the disk and the database.",
     "local_model_unavailable": "The local model can't be loaded, or rests after a crash; "
     "`Retry-After` says for how long.",

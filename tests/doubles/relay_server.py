@@ -13,6 +13,7 @@ import uvicorn
 from paifang.core.limits import Limiter
 from paifang.hotpath import hot_protocol
 from paifang.modules.gateway.relay import journal
+from paifang.modules.gateway.relay.admission import Admission
 from paifang.modules.gateway.relay.app import Relay
 from paifang.modules.gateway.relay.journal import Journal, JournalFull
 from paifang.modules.gateway.relay.local import LocalModels
@@ -134,7 +135,7 @@ async def relay_server(
     relay = Relay(
         journal=book,
         pool=pool,
-        limiter=Limiter(),
+        admission=Admission(Limiter()),
         internal_key=INTERNAL_KEY,
         settings=settings,
         local=local,

@@ -140,11 +140,14 @@ class Ledger:
             return
         if (log.outcome, log.error) != ("client_gone", "client_gone"):
             yield "another outcome"
+        if log.output and not log.estimated:
+            # It left when the provider's numbers had come, behind the whole answer.
+            if log.output != kind.pieces:
+                yield "not what the provider said"
+            return
         most = text_tokens(text(self.left.get(log.request_id, kind.pieces))) if kind.stream else 0
         if not seen.text_tokens <= log.output <= most:
             yield f"billed {log.output}, delivered {seen.text_tokens} to {most}"
-        if log.output and not log.estimated:
-            yield "not estimated"
 
 
 def _stayed(seen: Seen, log: Row[Any]) -> Iterable[str]:

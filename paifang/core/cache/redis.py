@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import time
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from paifang.core.cache.port import OnGap, OnMessage, Subscription, Worker, check_ttl, safely
 from paifang.core.settings import RedisSettings, SettingsError
@@ -130,6 +131,44 @@ class RedisCache:
     async def ping(self) -> bool:
         """See :class:`Cache`."""
         return await self._ask(self.client.ping(), None) is not None
+
+    async def run_script(
+        self, script: str, calls: Sequence[tuple[list[str], list[Any]]]
+    ) -> list[Any] | None:
+        """Run a Lua script some times, in order and in one round trip.
+
+        Not a part of :class:`Cache`: memory has no scripts. A run is never repeated; when the
+        answers got lost, it may have happened.
+
+        Args:
+            script: Its text, sent only to a server that does not have it yet.
+            calls: Keys and arguments of each run.
+
+        Returns:
+            The answers, or None when Redis is away.
+        """
+        if self._pausing():
+            return None
+        return await self._ask(self._run_script(script, calls), None)
+
+    async def _run_script(
+        self, script: str, calls: Sequence[tuple[list[str], list[Any]]]
+    ) -> list[Any]:
+        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        answers: list[Any] = []
+        while len(answers) < len(calls):
+            pipeline = self.client.pipeline(transaction=False)
+            for keys, arguments in calls[len(answers) :]:
+                pipeline.evalsha(digest, len(keys), *map(self._key, keys), *arguments)
+            for answer in await pipeline.execute(raise_on_error=False):
+                if isinstance(answer, NoScriptError):
+                    # None of those behind it has run either.
+                    await self.client.script_load(script)
+                    break
+                if isinstance(answer, Exception):
+                    raise answer
+                answers.append(answer)
+        return answers
 
     async def close(self) -> None:
         """See :class:`Cache`."""

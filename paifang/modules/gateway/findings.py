@@ -13,21 +13,25 @@ from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.local import files
 from paifang.modules.gateway.logs.flusher import REJECTED
 from paifang.modules.gateway.prices import service as prices
+from paifang.modules.gateway.processes.guard import list_alive
+from paifang.modules.gateway.processes.models import GatewayProcess
 from paifang.modules.gateway.tokens.models import Token
 
 
 async def look(runtime: Runtime) -> list[Finding]:
-    """Local models, channels, prices and tokens."""
+    """Local models, gateway processes, channels, prices and tokens."""
     command = invocation(runtime.settings.home)
     found = await asyncio.to_thread(files.find, runtime.settings.home)
     findings = _local(found) + _rejected(runtime)
     try:
+        serving = await list_alive(runtime.db, runtime.settings.home)
         async with runtime.db.reading() as session:
             channels = list(await session.scalars(select(Channel).order_by(Channel.name)))
             tokens = await session.scalar(select(func.count()).select_from(Token))
             unpriced = [s.model for s in await prices.served_models(session) if s.price is None]
     except SQLAlchemyError:
         return findings  # the check of the database says what is wrong with it
+    findings += [_process(process) for process in serving]
     findings += [_channel(runtime, channel, found, command) for channel in channels]
     if not channels:
         findings.append(
@@ -57,6 +61,11 @@ async def look(runtime: Runtime) -> list[Finding]:
             )
         )
     return findings
+
+
+def _process(process: GatewayProcess) -> Finding:
+    limits = "shares its limits through Redis" if process.shares else "its limits are its own"
+    return Finding("ok", "gateway process", f"{process.place}; {limits}")
 
 
 def _rejected(runtime: Runtime) -> list[Finding]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paifang.core.cache import open_cache
-from paifang.core.limits import Limiter
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.local.manager import LocalModels
 from paifang.modules.gateway.logs.flusher import Flusher
+from paifang.modules.gateway.processes import sharing
+from paifang.modules.gateway.processes.guard import Guard
 from paifang.modules.gateway.relay.app import Relay
 from paifang.modules.gateway.relay.journal import Journal
 from paifang.modules.gateway.relay.settings import RelaySettings
@@ -35,15 +36,29 @@ class Gateway:
 
 
 async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
-    """Journal, relay, snapshot and flusher; returns what stops them.
+    """Guard, journal, relay, snapshot and flusher; returns what stops them.
 
     A process that does not serve the gateway starts none of them: its changes reach the others
     through the version row, and sooner through Redis when there is one.
+
+    Raises:
+        StartRefused: another process serves the gateway, and the two would not share their limits.
     """
     if "gateway" not in runtime.roles:
         return await _tell_others(runtime)
     settings = runtime.settings.area(GatewaySettings)
     async with contextlib.AsyncExitStack() as undo:
+        cache = open_cache(runtime.settings.redis)
+        undo.push_async_callback(cache.close)
+        guard = Guard(
+            database=runtime.db,
+            home=runtime.settings.home,
+            shares=sharing.REDIS if cache.shared else "",
+            is_stopping=lambda: runtime.draining,
+        )
+        await guard.enter()
+        # Left last: whoever takes the place then finds every call in the books.
+        undo.push_async_callback(guard.leave)
         local = LocalModels(runtime.settings.home, settings.local)
         undo.push_async_callback(local.close)
         runtime.parts[LocalModels] = local
@@ -67,12 +82,13 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
         await flusher.flush()
         flusher.start()
 
+        admission = await sharing.admission(runtime, cache, guard.id, undo)
         pool = Pool()
         undo.push_async_callback(pool.close)
         relay = Relay(
             journal=journal,
             pool=pool,
-            limiter=Limiter(),
+            admission=admission,
             internal_key=runtime.secrets.secret_key,
             local=local,
             settings=RelaySettings(
@@ -80,8 +96,6 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
             ),
         )
         undo.push_async_callback(relay.close)
-        cache = open_cache(runtime.settings.redis)
-        undo.push_async_callback(cache.close)
         loader = Loader(
             database=runtime.db,
             secrets=runtime.secrets,

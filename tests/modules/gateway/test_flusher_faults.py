@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from doubles.ledger import START, add_owners, call, counters, failing, files, kill, logged, write
 from paifang.core.db import Database
 from paifang.core.settings import DbSettings
+from paifang.modules.gateway.logs import flusher as flusher_module
 from paifang.modules.gateway.logs import service
 from paifang.modules.gateway.logs.flusher import Flusher
 from paifang.modules.gateway.logs.models import JournalPosition, Log
@@ -256,3 +257,45 @@ async def test_flush_says_that_it_failed(db: Database, folder: Path) -> None:
     with failing(db, "commit"), pytest.raises(SQLAlchemyError):
         await Flusher(db, folder, journal).flush()
     journal.close()
+
+
+async def test_a_stop_does_not_wait_for_all_that_is_left(
+    db: Database, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flusher_module, "BATCH", 8)
+    await add_owners(db)
+    dead = Journal(folder)
+    write(dead, *(call(f"dead {number}") for number in range(2000)))
+    kill(dead)
+    journal = Journal(folder)
+    write(journal, *(call(f"r{number}") for number in range(2000)))
+    flusher = Flusher(db, folder, journal, interval=0.01)
+    flusher.start()
+    await until(lambda: flusher.shipped > 0)
+    await flusher.stop(patience=0)  # the gentle run leaves off, and the last one at once
+    assert 0 < flusher.shipped < 2000
+    assert "calls remain in the journal" in caplog.text
+    assert flusher.error == ""
+    assert files(folder) == {dead.path, journal.path}
+    journal.close()
+
+    await Flusher(db, folder, None).flush()  # the next start: all of them, and each once
+    assert files(folder) == set()
+    assert await counters(db) == {(4000, 28000)}
+
+
+async def test_a_stop_ships_in_haste_what_a_gentle_run_had_begun(
+    db: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flusher_module, "BATCH", 8)
+    await add_owners(db)
+    dead = Journal(folder)
+    write(dead, *(call(f"dead {number}") for number in range(400)))
+    kill(dead)
+    flusher = Flusher(db, folder, None, interval=0.01)
+    flusher.start()
+    await until(lambda: flusher.shipped > 0)
+    await flusher.stop(patience=60)
+    assert flusher.shipped == 400
+    assert files(folder) == set()
+    assert await counters(db) == {(400, 2800)}

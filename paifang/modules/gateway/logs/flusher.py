@@ -5,6 +5,7 @@ import base64
 import contextlib
 import functools
 import logging
+import math
 import os
 import time
 from collections.abc import Generator, Sequence
@@ -78,6 +79,7 @@ class Flusher:
         self._gone: set[str] = set()
         self._lock = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self._deadline = math.inf
         self._task: asyncio.Task[None] | None = None
         self._warned = -WARN_EVERY
         self.error = ""
@@ -92,21 +94,22 @@ class Flusher:
         """End the task and ship what is left.
 
         Args:
-            patience: Seconds to go on trying while the database is away. What is not shipped
-                then stays in the journal for the next start.
+            patience: Seconds to go on, whether the database is away or there is much to ship.
+                What is not shipped then stays in the journal for the next start.
         """
+        deadline = self._deadline = time.monotonic() + patience
         self._stopping.set()
         if self._task is not None:
             await self._task
             self._task = None
-        deadline = time.monotonic() + patience
         pause = 0.05
         while not await self._try():
             if time.monotonic() + pause > deadline:
                 log.warning("calls remain in the journal; the next start stores them")
-                return
+                break
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
+        self._deadline = math.inf
 
     async def flush(self, *, gently: bool = False) -> int:
         """Ship everything that is there now; returns how many logs are new.
@@ -119,15 +122,25 @@ class Flusher:
             OSError: the same, or the journal can't be read.
         """
         async with self._lock:
-            new = 0
-            if self._journal is not None:
-                path = self._journal.path
-                new += await self._ship(path, path.name, gently=gently)
-            new += await self._ship_orphans(gently=gently)
-            await self._forget()
-            return new
+            before = self.shipped
+            await self._ship_all(gently=gently)
+            return self.shipped - before
 
     # Inside.
+
+    async def _ship_all(self, *, gently: bool) -> bool:
+        """Ship everything; False when there was no time for all of it."""
+        whole = True
+        if self._journal is not None:
+            path = self._journal.path
+            whole = await self._ship(path, path.name, gently=gently)
+        whole = whole and await self._ship_orphans(gently=gently)
+        await self._forget()
+        return whole
+
+    def _hurried(self, *, gently: bool) -> bool:
+        """Whether to leave the rest: to the last, swift run, or after that to the next start."""
+        return (gently and self._stopping.is_set()) or time.monotonic() > self._deadline
 
     async def _run(self) -> None:
         pause = self._interval
@@ -140,9 +153,10 @@ class Flusher:
                 continue
 
     async def _try(self, *, gently: bool = False) -> bool:
-        """Flush; False when that failed, with a warning once a minute."""
+        """Ship; False when something is left, with a warning once a minute when that failed."""
         try:
-            await self.flush(gently=gently)
+            async with self._lock:
+                whole = await self._ship_all(gently=gently)
         except Exception as error:  # whatever it is: the next try comes
             self.error = _short(error)
             if time.monotonic() - self._warned >= WARN_EVERY:
@@ -158,17 +172,19 @@ class Flusher:
         if self.error:
             log.info("finished calls are stored again")
             self.error = ""
-        return True
+        return whole
 
-    async def _ship_orphans(self, *, gently: bool) -> int:
-        """Ship and remove finished segments, ours and those of dead processes."""
-        new = 0
+    async def _ship_orphans(self, *, gently: bool) -> bool:
+        """Ship and remove finished segments, ours and those of dead processes; False when there
+        was no time for all of them.
+        """
         claimed = cast("Generator[Segment]", segments.claim(self._directory))
         try:
             # In a thread: a claimed segment is read whole, to find damage.
             while (segment := await asyncio.to_thread(next, claimed, None)) is not None:
                 _tell(segment)
-                new += await self._ship(segment.path, segment.name, gently=gently)
+                if not await self._ship(segment.path, segment.name, gently=gently):
+                    return False
                 # First the file, then its position: the other way round, a crash in between
                 # would have it read again from the start.
                 segments.remove(segment)
@@ -176,7 +192,7 @@ class Flusher:
         finally:
             with contextlib.suppress(ValueError):  # cancelled while the thread is inside it
                 claimed.close()
-        return new
+        return True
 
     async def _forget(self) -> None:
         if self._gone:
@@ -186,9 +202,9 @@ class Flusher:
             for name in gone:
                 self._offsets.pop(name, None)
 
-    async def _ship(self, path: Path, name: str, *, gently: bool) -> int:
-        """Ship a segment to its present end."""
-        new, size, races = 0, BATCH, 0
+    async def _ship(self, path: Path, name: str, *, gently: bool) -> bool:
+        """Ship a segment to its present end; False when there was no time for all of it."""
+        size, races = BATCH, 0
         while True:
             offset = self._offsets.get(name, 0)
             rows = Rows(self._database.kind, careful=races > 0)
@@ -196,11 +212,11 @@ class Flusher:
             try:
                 batch, rejected = await asyncio.to_thread(reading)
             except FileNotFoundError:
-                return new  # the journal is closed and was empty, or another process shipped it
+                return True  # the journal is closed and was empty, or another process shipped it
             if batch.end == offset:
-                return new
+                return True
             try:
-                new += await self._store(batch, rejected)
+                await self._store(batch, rejected)
             except Moved as moved:
                 self._offsets[name] = moved.position
                 continue
@@ -217,11 +233,11 @@ class Flusher:
                 nothing = replace(batch, rows=Rows(self._database.kind, careful=False))
                 await self._store(nothing, [Rejected(only, _reason(error))])
             self._offsets[name] = batch.end
-            if batch.last:
-                return new
+            if batch.last or self._hurried(gently=gently):
+                return batch.last
             size, races = min(size * 2, BATCH), 0
 
-    async def _store(self, batch: Batch, rejected: Sequence[Rejected]) -> int:
+    async def _store(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         def put_aside() -> None:
             for record in rejected:
                 _put_aside(self._directory, batch.segment, record)
@@ -229,7 +245,6 @@ class Flusher:
         new = await store(self._database, batch, before_commit=put_aside)
         self.shipped += new
         self.rejected += len(rejected)
-        return new
 
 
 def _short(error: Exception) -> str:

@@ -7,9 +7,9 @@ the next one waits until that is earned back.
 
 import math
 import time
-from typing import Any
+from typing import Any, Protocol
 
-from paifang.core.limits import Limiter, Refused
+from paifang.core.limits import Bundle, Limiter, Refused
 from paifang.modules.gateway.relay.auth import Caller
 from paifang.modules.gateway.relay.body import Request
 from paifang.modules.gateway.relay.errors import NO_RETRY, RATE, Refusal, retry_after
@@ -35,15 +35,39 @@ MAX_PLANS = 4096
 _UNITS = {"rpm": "requests per minute", "tpm": "model tokens per minute"}
 
 
+class Finisher(Protocol):
+    """What a call's end is told to: :class:`Limiter`, and what processes share in its place."""
+
+    def finish(self, bundle: Bundle, difference: int, now: float) -> None:
+        """As :meth:`Limiter.finish`."""
+
+
+class Books(Protocol):
+    """What tokens spend: :class:`Ledger`, and what processes share in its place."""
+
+    def let_go(self, token_id: str, nanos: int) -> None:
+        """As :meth:`Ledger.let_go`."""
+
+    def spend(self, token_id: str, nanos: int) -> None:
+        """As :meth:`Ledger.spend`."""
+
+
 class Admitted:
     """A call that may go on. :meth:`release` must follow, once."""
 
-    __slots__ = ("_admission", "_estimate", "_held", "_plan", "header_block")
+    __slots__ = ("_estimate", "_held", "_ledger", "_limiter", "_plan", "header_block")
 
-    def __init__(
-        self, admission: "Admission", plan: Plan, estimate: int, held: int, header_block: bytes
+    def __init__(  # noqa: PLR0917 - by keyword it costs more, in each call
+        self,
+        limiter: Finisher,
+        ledger: Books,
+        plan: Plan,
+        estimate: int,
+        held: int,
+        header_block: bytes,
     ) -> None:
-        self._admission = admission
+        self._limiter = limiter
+        self._ledger = ledger
         self._plan = plan
         self._estimate = estimate
         self._held = held
@@ -57,19 +81,42 @@ class Admitted:
 
     def release(self, tokens: int) -> None:
         """The call is over and has used so many model tokens."""
-        admission, plan = self._admission, self._plan
-        admission.limiter.finish(plan.bundle, tokens - self._estimate, time.monotonic())
+        plan = self._plan
+        self._limiter.finish(plan.bundle, tokens - self._estimate, time.monotonic())
         if self._held:
-            admission.ledger.let_go(plan.owner, self._held)
+            self._ledger.let_go(plan.owner, self._held)
+
+
+class Plans:
+    """What the limits of each caller come to, as long as a snapshot lasts."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, Plan] = {}
+
+    def clear(self) -> None:
+        """Forget them."""
+        self._plans.clear()
+
+    def of(self, caller: Caller) -> Plan:
+        """The plan of a caller."""
+        token, group = caller.token, caller.group
+        plan = self._plans.get(group.id if token is None else token.id)
+        # A call may still be decided by the snapshot before this one.
+        if plan is None or plan.token is not token or plan.group is not group:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            plan = Plan(token, group)
+            self._plans[plan.owner] = plan
+        return plan
 
 
 class Admission:
-    """Decides on every call of this process."""
+    """Decides on every call of a process that serves the gateway alone."""
 
     def __init__(self, limiter: Limiter) -> None:
         self.limiter = limiter
         self.ledger = Ledger()
-        self._plans: dict[str, Plan] = {}
+        self._plans = Plans()
 
     def use(self, snapshot: Snapshot) -> None:
         """Take over a new snapshot's tokens."""
@@ -81,13 +128,10 @@ class Admission:
 
         Raises :class:`Refusal` (429), naming the limit, its value and when it frees up.
         """
-        token, group = caller.token, caller.group
-        plan = self._plans.get(group.id if token is None else token.id)
-        # A call may still be decided by the snapshot before this one.
-        if plan is None or plan.token is not token or plan.group is not group:
-            plan = self._plan(caller)
+        plan = self._plans.of(caller)
         if not plan.limited:
             return None
+        token = caller.token
         estimate = estimate_prompt(request.data) if plan.estimates else 0
         held = 0
         if token is not None and token.quota is not None:
@@ -98,15 +142,9 @@ class Admission:
         if isinstance(standing, Refused):
             if held:
                 self.ledger.let_go(plan.owner, held)
-            raise _refusal(caller, standing, estimate, plan)
-        return Admitted(self, plan, estimate, held, plan.header_block(standing))
-
-    def _plan(self, caller: Caller) -> Plan:
-        if len(self._plans) >= MAX_PLANS:
-            self._plans.clear()
-        plan = Plan(caller.token, caller.group)
-        self._plans[plan.owner] = plan
-        return plan
+            raise limit_reached(caller, standing, estimate, plan)
+        block = plan.header_block(standing)
+        return Admitted(self.limiter, self.ledger, plan, estimate, held, block)
 
 
 def most_output(request: Request) -> int:
@@ -131,7 +169,8 @@ def _positive(data: dict[str, Any], name: str) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-def _refusal(caller: Caller, refused: Refused, estimate: int, plan: Plan) -> Refusal:
+def limit_reached(caller: Caller, refused: Refused, estimate: int, plan: Plan) -> Refusal:
+    """The answer to a call that a limit refuses: which one, its value, and when it frees up."""
     scope, _, kind = refused.limit.name.partition("-")
     ceiling = refused.limit.rule.limit
     owner = "This API key" if scope == "key" else f"The group {caller.group.id!r}"

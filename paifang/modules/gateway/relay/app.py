@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 
 from paifang.core.exchange import ClientGone, Exchange, Handler
-from paifang.core.limits import Limiter
 from paifang.modules.gateway.relay.admission import Admission
 from paifang.modules.gateway.relay.asgi import AsgiExchange, Receive, Scope, Send
 from paifang.modules.gateway.relay.attempt import Upstreams
@@ -31,6 +30,7 @@ from paifang.modules.gateway.relay.record import new_request_id
 from paifang.modules.gateway.relay.reply import send_json, send_refusal
 from paifang.modules.gateway.relay.routing import Router
 from paifang.modules.gateway.relay.settings import RelaySettings
+from paifang.modules.gateway.relay.shared import SharedAdmission
 from paifang.modules.gateway.relay.snapshot import Snapshot
 from paifang.modules.gateway.relay.stats import Counters, bump
 from paifang.modules.gateway.relay.upstream import Pool
@@ -47,7 +47,7 @@ class Relay:
     Args:
         journal: Takes one record per call.
         pool: Connections to upstreams.
-        limiter: Rates and concurrency.
+        admission: Decides whether a call may begin.
         internal_key: Signs and checks internal credentials; at least 16 bytes.
         local: Runs local models; without it their channels answer 503.
         settings: Limits and waits.
@@ -58,7 +58,7 @@ class Relay:
         *,
         journal: Journal,
         pool: Pool,
-        limiter: Limiter,
+        admission: Admission | SharedAdmission,
         internal_key: bytes,
         local: LocalModels | None = None,
         settings: RelaySettings | None = None,
@@ -66,7 +66,7 @@ class Relay:
         self.journal = journal
         self.settings = settings or RelaySettings()
         self.counters = Counters()
-        self.admission = Admission(limiter)
+        self.admission = admission
         self.router = Router(max_cooldown=self.settings.max_cooldown)
         self.upstreams = Upstreams(
             pool=pool,

@@ -11,6 +11,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_CLOSED = "the handler is closed"
+
 
 class AsgiExchange:
     """An :class:`~paifang.core.exchange.Exchange` over ``receive`` and ``send``."""
@@ -22,9 +24,10 @@ class AsgiExchange:
         self.headers: Headers = scope["headers"]
         self.note: Any = None
         self.task = asyncio.current_task()
+        self.begun = False
         self._receive = receive
         self._send = send
-        self._started = False
+        self._left = False
         self._watcher: asyncio.Task[None] | None = None
 
     async def read(self, limit: int, stated: int | None) -> bytes:
@@ -58,6 +61,7 @@ class AsgiExchange:
     async def _watch(self, gone: Callable[[], None]) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._left = True
         gone()
 
     async def answer(self, status: int, block: bytes, body: bytes, *, close: bool = False) -> None:
@@ -70,16 +74,24 @@ class AsgiExchange:
 
     async def send(self, block: bytes, data: bytes, *, last: bool) -> None:
         """A piece of a stream; the first one begins it."""
-        if not self._started:
-            self._started = True
+        if not self.begun:
             headers = _headers(block)
             await self._say({"type": "http.response.start", "status": 200, "headers": headers})
+            self.begun = True
         await self._say({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def _say(self, message: Message) -> None:
+        if self._left:
+            raise ClientGone
         try:
             await self._send(message)
         except OSError:  # what some servers raise when the client is gone
+            raise ClientGone from None
+        except RuntimeError as fault:
+            # Uvicorn tells nobody but the last of several pipelined requests, and uvloop raises
+            # this for a transport that is closed. What else is raised is a fault of ours.
+            if _CLOSED not in str(fault):
+                raise
             raise ClientGone from None
 
 

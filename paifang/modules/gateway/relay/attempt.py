@@ -169,6 +169,7 @@ class Attempt:
                     f"The upstream of the model {record.model!r} gave an answer that cannot be "
                     f"read: {error}.",
                 )
+                refusal.__cause__ = error
             self.let_go()
             if not refusal.retry:
                 raise refusal
@@ -178,7 +179,8 @@ class Attempt:
                 channel.name,
                 record.request_id,
                 refusal.code,
-                refusal.__cause__ or refusal.message,
+                refusal.__cause__
+                or (f"status {refusal.status}" if refusal.quoted else refusal.message),
             )
         if refusal is not None:
             try:
@@ -251,7 +253,7 @@ class Attempt:
         response = await pool.send(prepared.key, head, body, channel.timeouts)
         self._response = response
         if not 200 <= response.status < 300:
-            raise await self._refused(channel, response)
+            raise await self._refused(channel, response, credential)
         answer = read_answer_head(response.headers)
         if answer.encoding:
             raise upstream_refusal(
@@ -262,8 +264,8 @@ class Attempt:
             )
         streamed = answer.kind[: len(EVENT_STREAM)].lower() == EVENT_STREAM
         if request.stream and streamed:
-            return await self._begin_stream(response, answer)
-        return await self._read_json(response, answer)
+            return await self._begin_stream(response, answer, credential)
+        return await self._read_json(response, answer, credential)
 
     async def _start(self, channel: Channel) -> tuple[str, str]:
         """The base URL and the bearer of a local model, which runs from here on."""
@@ -294,7 +296,7 @@ class Attempt:
             retry=True,
         )
 
-    async def _refused(self, channel: Channel, response: Response) -> Refusal:
+    async def _refused(self, channel: Channel, response: Response, credential: str) -> Refusal:
         """The error answer of an upstream, and the cool-down it may ask for."""
         now = time.time()
         if response.status in COOLING_STATUSES:
@@ -305,17 +307,20 @@ class Attempt:
             body = await response.read(MAX_ERROR_BYTES)
         except UpstreamError:
             body = b""
-        return refuse_answer(response.status, response.headers, body, self._record.model, now)
+        model = self._record.model
+        return refuse_answer(response.status, response.headers, body, model, now, credential)
 
-    async def _read_json(self, response: Response, head: AnswerHead) -> JsonReply | StreamReply:
+    async def _read_json(
+        self, response: Response, head: AnswerHead, credential: str
+    ) -> JsonReply | StreamReply:
         request = self._request
         limit = self._up.settings.max_response_bytes
         body = response.whole(limit)
         if body is None:
             body = await response.read(limit)
-        answer = read_answer(body)
+        answer = read_answer(body, whole=request.stream)
         if answer.error:
-            raise refuse_error_object(answer.error, self._record.model, time.time())
+            raise refuse_error_object(answer.error, self._record.model, time.time(), credential)
         if not request.stream or answer.data is None:
             return JsonReply(head.block, body, answer)
         events = answer_as_stream(
@@ -323,14 +328,20 @@ class Attempt:
         )
         meter = StreamMeter(strip=False, max_event=len(events))
         held = meter.feed(events)
-        meter.usage = answer.usage
+        meter.told(answer.usage)
         head.kind = EVENT_STREAM
         return StreamReply(head.block, response, meter, held)
 
-    async def _begin_stream(self, response: Response, head: AnswerHead) -> StreamReply:
+    async def _begin_stream(
+        self, response: Response, head: AnswerHead, credential: str
+    ) -> StreamReply:
         """Read until there is content, so that another channel can still be asked."""
         settings = self._up.settings
-        meter = StreamMeter(strip=not self._request.wants_usage, max_event=settings.max_event_bytes)
+        meter = StreamMeter(
+            strip=not self._request.wants_usage,
+            max_event=settings.max_event_bytes,
+            secret=credential,
+        )
         held = b""
         async for chunk in response.chunks():
             held += meter.feed(chunk)

@@ -19,8 +19,8 @@ from paifang.modules.gateway.relay.dialect import (
     ENDPOINTS,
     refuse_error_object,
     refuse_failure,
-    upstream_refusal,
 )
+from paifang.modules.gateway.relay.ending import ended_too_early, is_finished, read_on
 from paifang.modules.gateway.relay.errors import (
     Blame,
     Refusal,
@@ -41,6 +41,7 @@ from paifang.modules.gateway.relay.record import (
     Usage,
 )
 from paifang.modules.gateway.relay.reply import send_refusal
+from paifang.modules.gateway.relay.shared import LeaseNeeded
 from paifang.modules.gateway.relay.snapshot import Price, Snapshot
 from paifang.modules.gateway.relay.upstream import UpstreamError
 from paifang.modules.gateway.relay.usage import estimate_prompt
@@ -84,7 +85,9 @@ class Call:
     _reply: StreamReply | None = None
     _price: Price | None = None
     _prompt: int | None = None
-    _started = False
+    _left = False
+    """The client has left with the whole answer: only the provider's count is waited for."""
+    _whole = False  # and the stream was read to its end
     _recorded = False
     _final = False
 
@@ -162,7 +165,18 @@ class Call:
             task.cancel()
 
     def _gone(self) -> None:
-        self.abort("client_gone")
+        if not self._count_is_due():
+            self.abort("client_gone")
+
+    def _count_is_due(self) -> bool:
+        """Whether who leaves has the whole answer; then its count is waited for a little."""
+        if self._reply is None or self._final or self._left:
+            return self._left
+        self._left = is_finished(self._reply, self.record.request_id)
+        if self._left:
+            wait = self._relay.settings.end_of_stream_wait
+            asyncio.get_running_loop().call_later(wait, self.abort, "client_gone")
+        return self._left
 
     def _quiet(self) -> None:
         """From here on nothing interrupts: the record is written, the rest goes out."""
@@ -197,7 +211,10 @@ class Call:
                 "administrator to set its price.",
                 param="model",
             )
-        self._admitted = relay.admission.admit(caller, request, self._price)
+        try:
+            self._admitted = relay.admission.admit(caller, request, self._price)
+        except LeaseNeeded as needed:
+            self._admitted = await needed.take()
         self._attempt = Attempt(relay.upstreams, endpoint, request, record)
         reply = await self._attempt.reply(channels)
         if isinstance(reply, JsonReply):
@@ -236,16 +253,18 @@ class Call:
             out = meter.cut()
             refusal = refuse_failure(error, self.record.model)
             log.warning("stream of call %s broke off: %s", self.record.request_id, error)
+        except ClientGone:
+            if not self._count_is_due():
+                raise
+        if self._left:
+            self._whole = await read_on(reply, self._relay.settings.max_event_bytes)
+            raise ClientGone
         meter.delivered()
         if meter.error is not None:
             refusal = refuse_error_object(meter.error, self.record.model, time.time())
         elif refusal is None and not meter.finished():
             out += b"\n\n" if out else meter.cut()
-            refusal = upstream_refusal(
-                502,
-                "upstream_reset",
-                f"The upstream of the model {self.record.model!r} ended its answer too early.",
-            )
+            refusal = ended_too_early(self.record.model)
         await self._end_stream(reply, out, refusal)
 
     async def _end_stream(self, reply: StreamReply, out: bytes, refusal: Refusal | None) -> None:
@@ -260,14 +279,15 @@ class Call:
     async def _refuse(self, refusal: Refusal) -> None:
         """End with an error: as the answer, or as the last event of a stream that has begun."""
         self._quiet()
-        status = 200 if self._started else refusal.status
-        outcome: Outcome = "interrupted" if self._started else _OUTCOMES[refusal.blame]
+        begun = self._exchange.begun
+        status = 200 if begun else refusal.status
+        outcome: Outcome = "interrupted" if begun else _OUTCOMES[refusal.blame]
         try:
             self._finish(outcome, status, self._delivered(), refusal.code)
         except Refusal as full:
             refusal = full
         try:
-            if self._started:
+            if begun:
                 cut = b"" if self._reply is None else self._reply.meter.cut()
                 await self._exchange.send(b"", cut + refusal.event(), last=True)
             else:
@@ -278,7 +298,7 @@ class Call:
     def _record_end(self, outcome: Outcome, error: str) -> None:
         """Nobody is left to answer: bill what was delivered."""
         try:
-            self._finish(outcome, 200 if self._started else 499, self._delivered(), error)
+            self._finish(outcome, 200 if self._exchange.begun else 499, self._delivered(), error)
         except Refusal:
             log.exception("call %s of a client that left is not recorded", self.record.request_id)
 
@@ -289,7 +309,7 @@ class Call:
             self._record_end("interrupted", "cancelled")
             raise asyncio.CancelledError
         task.uncancel()
-        if self._abort == "client_gone":
+        if self._left or self._abort == "client_gone":
             self._record_end("client_gone", "client_gone")
         elif self._abort == "body_timeout":
             await self._refuse(body_too_slow(self._relay.settings.body_timeout))
@@ -306,18 +326,16 @@ class Call:
         )
 
     async def _send_part(self, reply: StreamReply, data: bytes) -> None:
-        block = b""
-        if not self._started:
+        if self._exchange.begun:
+            await self._exchange.send(b"", data, last=False)
+        else:
+            await self._exchange.send(self._block(reply.block), data, last=False)
             self.record.first_byte_ms = round(self.age() * 1000, 3)
-            self._started = True
-            block = self._block(reply.block)
-        await self._exchange.send(block, data, last=False)
         reply.meter.delivered()
 
     async def _send_last(self, reply: StreamReply, data: bytes) -> None:
         """Send the end of a stream whose record is written, and its head if it has none yet."""
-        block = b"" if self._started else self._block(reply.block)
-        self._started = True
+        block = b"" if self._exchange.begun else self._block(reply.block)
         try:
             await self._exchange.send(block, data, last=True)
         except ClientGone:  # the record is written: the whole answer is billed
@@ -340,9 +358,9 @@ class Call:
 
     def _delivered(self) -> Usage | None:
         """What a call that broke off is billed: None before the first content."""
-        if self._reply is None or not self._started:
+        if self._reply is None or not self._exchange.begun:
             return None
-        return self._metered(self._reply, complete=False)
+        return self._metered(self._reply, complete=self._whole)
 
     def _metered(self, reply: StreamReply, *, complete: bool) -> Usage:
         meter = reply.meter

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from paifang.modules.gateway.relay.account import about_account, without
 from paifang.modules.gateway.relay.errors import (
     RATE,
     SERVER,
@@ -16,6 +17,7 @@ from paifang.modules.gateway.relay.errors import (
     Refusal,
     retry_after,
 )
+from paifang.modules.gateway.relay.meter import MalformedAnswerError
 from paifang.modules.gateway.relay.snapshot import Channel
 from paifang.modules.gateway.relay.upstream.errors import UpstreamError
 
@@ -33,22 +35,10 @@ limits of our account, and the connection's own headers do not."""
 
 EVENT_STREAM = b"text/event-stream"
 JSON = b"application/json"
-_SHAPE: dict[str, Any] = {"message": "", "type": UPSTREAM, "param": None, "code": None}
-_ACCOUNT = {
-    "invalid_api_key": 401,
-    "authentication_error": 401,
-    "account_deactivated": 401,
-    "permission_error": 403,
-    "insufficient_quota": 402,
-    "billing_error": 402,
-    "billing_hard_limit_reached": 402,
-    "billing_not_active": 402,
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-}
-"""Codes and types of errors that are about our account, and the statuses they stand for: an
-error in an answer that says 200 has no other."""
+_SHAPE = ("message", "type", "param", "code")
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
+LONGEST_PAUSE = 3600.0
+"""Seconds; an upstream that asks for more is believed this much."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -143,21 +133,26 @@ def retry_seconds(headers: Sequence[tuple[bytes, bytes]], now: float) -> float |
 
     Reads ``Retry-After`` in both its forms (``now`` is unix seconds) and ``retry-after-ms``.
     """
-    millis = header(headers, b"retry-after-ms")
+    seconds = _number(header(headers, b"retry-after-ms")) / 1000
     value = header(headers, b"retry-after")
-    try:
-        if millis:
-            seconds = float(millis) / 1000
-        elif value[:1].isdigit():
-            seconds = float(value)
-        elif value:
+    if not seconds and value[:1].isdigit():
+        seconds = _number(value)
+    elif not seconds and value:
+        try:
             when = parsedate_to_datetime(value.decode("latin-1"))
             seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
-        else:
+        except (ValueError, OverflowError):
             return None
-    except (ValueError, OverflowError):
-        return None
-    return seconds if 0 < seconds < float("inf") else None
+    return min(seconds, LONGEST_PAUSE) if seconds > 0 else None
+
+
+def _number(text: bytes) -> float:
+    """A positive number; 0 when it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 0.0
+    return number if 0 < number < float("inf") else 0.0
 
 
 _FAILURES = {
@@ -183,18 +178,25 @@ def upstream_refusal(status: int, code: str, message: str, *, retry: bool = True
     return Refusal(status, code, message, kind=UPSTREAM, blame="upstream", retry=retry)
 
 
-def refuse_answer(
-    status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, model: str, now: float
+def refuse_answer(  # noqa: PLR0917 - what an answer is, and who asked when
+    status: int,
+    headers: Sequence[tuple[bytes, bytes]],
+    body: bytes,
+    model: str,
+    now: float,
+    secret: str = "",
 ) -> Refusal:
     """What the client is told when an upstream's answer is an error.
 
     The upstream's own words pass with its status, except where they are about our account with
     it: a client must not think that its own key or quota is at fault, nor read about ours. A 429
-    is that too: it names the account, and its limits.
+    is that too: it names the account, and its limits. Words with ``secret`` in them, our
+    credential, never pass.
     """
     error = _error_in(body)
+    status = about_account(error) or status
+    error = without(error, secret)
     code = _code(error)
-    status = _ACCOUNT.get(code) or _ACCOUNT.get(_type(error)) or status
     if status in {401, 403}:
         return upstream_refusal(
             502,
@@ -242,10 +244,11 @@ def refuse_answer(
         retry=again,
         raw=_in_shape(error, body),
         foreign=bool(code),
+        quoted=bool(_message(error)),
     )
 
 
-def refuse_error_object(error: Any, model: str, now: float) -> Refusal:
+def refuse_error_object(error: Any, model: str, now: float, secret: str = "") -> Refusal:
     """What the client is told when a successful answer holds nothing but an error."""
     stated = error.get("code") if isinstance(error, dict) else None
     if type(stated) is not int and isinstance(error, dict):
@@ -255,7 +258,7 @@ def refuse_error_object(error: Any, model: str, now: float) -> Refusal:
         body = orjson.dumps({"error": error})
     except orjson.JSONEncodeError:  # nested deeper than can be written
         body = b""
-    return refuse_answer(status, (), body, model, now)
+    return refuse_answer(status, (), body, model, now, secret)
 
 
 def _error_in(body: bytes) -> Any:
@@ -275,29 +278,28 @@ def _error_in(body: bytes) -> Any:
 def _in_shape(error: Any, body: bytes) -> bytes | None:
     """The upstream's error with all that OpenAI's has; None when there is no message in it.
 
-    It passes as it is when nothing is missing. What stands beside it in the answer is left out:
-    it may be about our account.
+    It passes as it is when nothing is missing and nothing of another kind. What stands beside
+    it in the answer is left out: it may be about our account.
     """
     if not isinstance(error, dict) or not _message(error):
         return None
-    if error.keys() >= _SHAPE.keys() and orjson.loads(body).keys() == {"error"}:
+    whole = {name: _text(error.get(name)) for name in _SHAPE}
+    whole["type"] = whole["type"] or UPSTREAM
+    same = all(name in error and error[name] == value for name, value in whole.items())
+    if same and orjson.loads(body).keys() == {"error"}:
         return body
-    whole = _SHAPE | {name: value for name, value in error.items() if name in _SHAPE}
-    try:
-        return orjson.dumps({"error": whole})
-    except orjson.JSONEncodeError:  # nested deeper than can be written
-        return None
+    return orjson.dumps({"error": whole})
+
+
+def _text(value: Any) -> str | None:
+    """What OpenAI's shape has in a field: a text, or nothing."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _message(error: Any) -> str:
     """An error's text, empty when it has none."""
     found = error.get("message") if isinstance(error, dict) else error
     return found if isinstance(found, str) else ""
-
-
-def _type(error: Any) -> str:
-    stated = error.get("type") if isinstance(error, dict) else None
-    return stated.lower() if isinstance(stated, str) else ""
 
 
 def _code(error: Any) -> str:
@@ -310,7 +312,13 @@ def _code(error: Any) -> str:
 
 
 def answer_as_stream(data: dict[str, Any], chunk: str, *, wants_usage: bool) -> bytes:
-    """A whole answer as a stream of one event, for a client that asked for a stream."""
+    """A whole answer as a stream of one event, for a client that asked for a stream.
+
+    Raises :class:`MalformedAnswerError` when there is no making one of it.
+    """
+    given = data.get("choices")
+    if not isinstance(given, list):
+        raise MalformedAnswerError("the answer has no list of choices")
     head = {
         "id": data.get("id", ""),
         "object": chunk,
@@ -318,7 +326,7 @@ def answer_as_stream(data: dict[str, Any], chunk: str, *, wants_usage: bool) -> 
         "model": data.get("model", ""),
     }
     choices = []
-    for choice in data.get("choices") or []:
+    for choice in given:
         if not isinstance(choice, dict):
             continue
         piece = {name: value for name, value in choice.items() if name != "message"}
@@ -337,5 +345,8 @@ def answer_as_stream(data: dict[str, Any], chunk: str, *, wants_usage: bool) -> 
     events: list[dict[str, Any]] = [{**head, "choices": choices}]
     if wants_usage and data.get("usage"):
         events.append({**head, "choices": [], "usage": data["usage"]})
-    lines = [b"data: " + orjson.dumps(event) + b"\n\n" for event in events]
+    try:
+        lines = [b"data: " + orjson.dumps(event) + b"\n\n" for event in events]
+    except orjson.JSONEncodeError:
+        raise MalformedAnswerError("the answer is nested too deeply") from None
     return b"".join([*lines, b"data: [DONE]\n\n"])

@@ -40,6 +40,7 @@ class Refusal(Exception):
         retry: bool = False,
         raw: bytes | None = None,
         foreign: bool = False,
+        quoted: bool = False,
         close: bool = False,
     ) -> None:
         super().__init__(message)
@@ -56,6 +57,8 @@ class Refusal(Exception):
         """An upstream's own error body, which goes to the client as it is."""
         self.foreign = foreign
         """The code is the upstream's own word: it may be any."""
+        self.quoted = quoted
+        """The message is the upstream's own, and may quote the request: it is for no log."""
         self.close = close
         """The client's connection ends with this answer."""
 

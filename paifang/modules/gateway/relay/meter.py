@@ -26,6 +26,7 @@ MAX_PLACES = 4
 
 _KEY = b'"usage"'
 _USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
+_ERROR = re.compile(rb'"error"(?!\s*:\s*null)')
 _DECODER = JSONDecoder()
 
 
@@ -44,9 +45,12 @@ class JsonAnswer:
     """The value of its field ``error``, if there is one."""
 
 
-def read_answer(body: bytes) -> JsonAnswer:
-    """Look into an answer. Raises :class:`MalformedAnswerError`."""
-    if len(body) > PARSE_WHOLE:
+def read_answer(body: bytes, *, whole: bool = False) -> JsonAnswer:
+    """Look into an answer; with ``whole`` all of it is wanted, however large it is.
+
+    Raises :class:`MalformedAnswerError`.
+    """
+    if len(body) > PARSE_WHOLE and not whole and _ERROR.search(body) is None:
         usage = _find_usage(body)
         if usage is not None:
             return JsonAnswer(None, usage)

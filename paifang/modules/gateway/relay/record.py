@@ -31,6 +31,8 @@ MAX_ERROR = 64
 
 _RANDOM = ~((0xF << 76) | (0x3 << 62))
 _VERSION = (7 << 76) | (2 << 62)
+_IDS = 256
+"""Ids for which randomness is fetched at once."""
 
 
 def new_request_id(now: float) -> str:
@@ -38,8 +40,24 @@ def new_request_id(now: float) -> str:
 
     Without the object in between, which costs as much again. ``now`` is unix seconds.
     """
-    random = int.from_bytes(os.urandom(10), "big") & _RANDOM | _VERSION
-    return f"{(int(now * 1000) << 80) | random:032x}"
+    if not _randomness:
+        _get_randomness()
+    return f"{(int(now * 1000) << 80) | _randomness.pop():032x}"
+
+
+def _get_randomness() -> None:
+    """For many ids at once: to ask the kernel lets go of the interpreter, and a call waits."""
+    data = os.urandom(10 * _IDS)
+    _randomness.extend(
+        int.from_bytes(data[at : at + 10], "big") & _RANDOM | _VERSION
+        for at in range(0, len(data), 10)
+    )
+
+
+_randomness: list[int] = []
+if hasattr(os, "register_at_fork"):
+    # Else parent and child would go on with the same ids.
+    os.register_at_fork(after_in_child=_randomness.clear)
 
 
 @dataclass(slots=True)

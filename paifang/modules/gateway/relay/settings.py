@@ -25,6 +25,6 @@ class RelaySettings:
     """A call older than this is watched for its client's leaving; younger ones finish first."""
     end_of_stream_wait: float = 1.0
     """After a stream's ``[DONE]``: the wait for the upstream's end, so that its connection can
-    be used again."""
+    be used again. Also the wait for the usage when a client leaves with the whole answer."""
     journal_retry: float = 1.0
     """After the journal was found full, new calls are refused for this long without a try."""

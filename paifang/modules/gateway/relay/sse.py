@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from paifang.modules.gateway.relay.account import without
 from paifang.modules.gateway.relay.meter import MalformedAnswerError
 from paifang.modules.gateway.relay.record import Usage
 from paifang.modules.gateway.relay.usage import AnswerCount, usage_from
@@ -38,7 +39,8 @@ _TOLD = re.compile(rb'"usage"(?!\s*:\s*null)')
 class StreamMeter:
     """Follows one stream: give it every chunk, send what it returns, read the usage at the end."""
 
-    def __init__(self, *, strip: bool, max_event: int) -> None:
+    def __init__(self, *, strip: bool, max_event: int, secret: str = "") -> None:
+        """``strip``: remove the usage that comes alone. An error with ``secret`` is not told."""
         self.started = False
         """An event with content was seen: anything but comments, usage alone, and errors."""
         self.done = False
@@ -46,9 +48,10 @@ class StreamMeter:
         self.error: Any = None
         """The first error event's error."""
         self.usage: Usage | None = None
-        """The last numbers the provider gave."""
+        """The last numbers the provider gave; :meth:`told` sets them."""
         self._strip = strip
         self._max_event = max_event
+        self._secret = secret
         self._final = False
         self._tail = bytearray()
         self._skipping = b""
@@ -56,6 +59,9 @@ class StreamMeter:
         self._delivered: list[bytes] = []
         self._delivered_size = 0
         self._count = AnswerCount()
+        self._counted = 0
+        self._covered = 0
+        self._size_covered = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes of the upstream; return those that may go to the client now.
@@ -113,10 +119,10 @@ class StreamMeter:
 
         ``prompt`` estimates the prompt and is called only when needed. With ``complete`` False
         the stream broke off or the client left: numbers given on the way count for the prompt,
-        and the output is what was delivered.
+        and the output is what was delivered. So it is when content came after the last numbers.
         """
         told = self.usage
-        if told is not None and (complete or self._final):
+        if told is not None and (complete or self._final) and not self._went_on():
             return told
         self._count_delivered()
         usage = self._count.usage(0 if told is not None else prompt())
@@ -127,6 +133,18 @@ class StreamMeter:
             usage.output = max(usage.output, told.output)
             usage.reasoning = max(usage.reasoning, told.reasoning)
         return usage
+
+    def told(self, usage: Usage | None) -> None:
+        """The provider's numbers for all that was fed so far."""
+        self.usage = usage
+        self._covered = self._counted + len(self._delivered) + len(self._fresh)
+
+    def _went_on(self) -> bool:
+        """Whether content was delivered after the provider's last numbers."""
+        if self._counted + len(self._delivered) <= self._covered:
+            return False  # nearly always: the numbers come last
+        self._count_delivered()
+        return self._count.size > self._size_covered
 
     def _take(self, chunk: bytes, at: int, out: list[bytes]) -> int:
         """Read one event from what is held and ``chunk``; return where the next begins."""
@@ -199,21 +217,23 @@ class StreamMeter:
     def _keep_object(self, event: bytes, found: dict[str, Any]) -> bool:
         error = found if found.get("object") == "error" else found.get("error")
         if error:
-            self.error = error
+            self.error = without(error, self._secret)
             return False
         usage = usage_from(found.get("usage"))
         alone = found.get("choices") == []
+        seen = not (alone and self._strip and isinstance(found.get("usage"), dict))
+        if seen:
+            self.started = True
+            self._fresh.append(event)
         if usage is not None:
-            self.usage = usage
+            self.told(usage)
             self._final = alone
-        if alone and self._strip and isinstance(found.get("usage"), dict):
-            return False
-        self.started = True
-        self._fresh.append(event)
-        return True
+        return seen
 
     def _count_delivered(self) -> None:
-        for part in self._delivered:
+        for number, part in enumerate(self._delivered, self._counted):
+            if number == self._covered:
+                self._size_covered = self._count.size
             for event in _END.split(part):
                 data = _data(event) if event else None
                 if data is not None:
@@ -221,6 +241,7 @@ class StreamMeter:
                         self._count.add(orjson.loads(data))
                     except orjson.JSONDecodeError:
                         continue
+        self._counted += len(self._delivered)
         self._delivered.clear()
         self._delivered_size = 0
 

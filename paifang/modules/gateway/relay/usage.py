@@ -216,6 +216,12 @@ class AnswerCount:
                 thought = part.get("reasoning_content")
                 self.thought.add(part.get("reasoning") if thought is None else thought)
 
+    @property
+    def size(self) -> int:
+        """Characters counted so far."""
+        answer, thought = self.answer, self.thought
+        return answer.dense + answer.sparse + thought.dense + thought.sparse
+
     def usage(self, prompt: int) -> Usage:
         """An estimate for a prompt of so many tokens and what was counted."""
         return Usage(

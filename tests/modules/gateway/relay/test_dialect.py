@@ -18,6 +18,7 @@ from paifang.modules.gateway.relay.dialect import (
     refuse_failure,
     retry_seconds,
 )
+from paifang.modules.gateway.relay.meter import MalformedAnswerError
 from paifang.modules.gateway.relay.snapshot import Channel
 from paifang.modules.gateway.relay.upstream import UpstreamError
 
@@ -35,6 +36,16 @@ NOW = 1_700_000_000.0
         ({b"retry-after": b"soon"}, None),
         ({b"retry-after": b"9" * 400}, None),
         ({b"retry-after-ms": b"1500", b"retry-after": b"30"}, 1.5),
+        ({b"retry-after-ms": b"soon", b"retry-after": b"30"}, 30.0),
+        ({b"retry-after-ms": b"0", b"retry-after": b"30"}, 30.0),
+        ({b"retry-after-ms": b"-1", b"retry-after": b"30"}, 30.0),
+        ({b"retry-after-ms": b"inf", b"retry-after": b"30"}, 30.0),
+        ({b"retry-after-ms": b"nan"}, None),
+        ({b"retry-after-ms": b"0", b"retry-after": b"Tue, 14 Nov 2023 22:14:20 GMT"}, 60.0),
+        ({b"retry-after": b"99999999999"}, 3600.0),
+        ({b"retry-after": b"9" * 300}, 3600.0),
+        ({b"retry-after-ms": b"9" * 300}, 3600.0),
+        ({b"retry-after": b"Tue, 14 Nov 2090 22:14:20 GMT"}, 3600.0),
         ({b"retry-after": b"Tue, 14 Nov 2023 22:14:20 GMT"}, 60.0),
         ({b"retry-after": b"Tue, 14 Nov 2023 22:12:20 GMT"}, None),
         ({b"retry-after": b"Tue, 99 Nov 2023 22:12:20 GMT"}, None),
@@ -153,7 +164,6 @@ def test_a_rate_limit_of_our_account_is_told_in_our_words(headers):
     [
         ("context_length_exceeded", "context_length_exceeded"),
         ("InvalidParameter", "invalidparameter"),
-        (1301, "1301"),
         ("a" * 64, "a" * 64),
         ("a" * 65, "other"),
         ("a b", "other"),
@@ -167,6 +177,110 @@ def test_only_plain_words_are_error_codes(stated, code):
     refusal = refuse_answer(400, (), body, "m", NOW)
     assert (refusal.code, refusal.foreign) == (code, True)
     assert refusal.body() == body
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"code": 1301}, {"code": "1301"}),
+        ({"code": 4.5}, {"code": None}),
+        ({"code": True}, {"code": None}),
+        ({"code": {"a": 1}}, {"code": None}),
+        ({"type": 7}, {"type": "7"}),
+        ({"type": None}, {"type": "upstream_error"}),
+        ({"param": ["a"]}, {"param": None}),
+    ],
+)
+def test_a_field_of_another_kind_is_put_into_openais(change, told):
+    right = {"message": "no", "type": "t", "param": None, "code": "c"}
+    body = json.dumps({"error": right | change}).encode()
+    refusal = refuse_answer(400, (), body, "m", NOW)
+    assert json.loads(refusal.body())["error"] == right | told
+
+
+def google(status: str, code: int = 400, reason: str = "") -> dict:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}, "odd"]
+    return {"code": code, "message": "secret words", "status": status, "details": details}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (google("INVALID_ARGUMENT", reason="API_KEY_INVALID"), "upstream_auth_failed"),
+        (google("FAILED_PRECONDITION"), "upstream_auth_failed"),
+        (google("UNAUTHENTICATED"), "upstream_auth_failed"),
+        (google("PERMISSION_DENIED"), "upstream_auth_failed"),
+        (google("INVALID_ARGUMENT", reason="BILLING_DISABLED"), "upstream_quota_exhausted"),
+        (google("RESOURCE_EXHAUSTED"), "upstream_rate_limited"),
+        ({"type": "authentication_error", "message": "secret words"}, "upstream_auth_failed"),
+        ({"type": "permission_error", "message": "secret words"}, "upstream_auth_failed"),
+        ({"code": "401", "message": "secret words"}, "upstream_auth_failed"),
+        ({"code": 402, "message": "secret words"}, "upstream_quota_exhausted"),
+        ({"code": "429", "message": "secret words"}, "upstream_rate_limited"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_error_about_our_account_is_no_error_of_the_clients(error, code, wrapped):
+    body = json.dumps([{"error": error}] if wrapped else {"error": error}).encode()
+    for refusal in (
+        refuse_answer(400, (), body, "m", NOW),
+        refuse_error_object(error, "m", NOW),
+    ):
+        assert (refusal.code, refusal.blame, refusal.retry) == (code, "upstream", True)
+        assert b"secret words" not in refusal.body()
+
+
+@pytest.mark.parametrize(
+    "error", [google("INVALID_ARGUMENT"), google("NOT_FOUND", 404), google("", reason="OTHER")]
+)
+def test_an_error_of_googles_about_the_request_is_told(error):
+    refusal = refuse_answer(400, (), json.dumps([{"error": error}]).encode(), "m", NOW)
+    assert (refusal.status, refusal.blame, refusal.retry) == (400, "answer", False)
+    told = json.loads(refusal.body())["error"]
+    assert (told["message"], told["code"]) == ("secret words", str(error["code"]))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "the key sk/0123456789 is odd", "type": "t", "param": None, "code": "c"},
+        {"message": "odd", "type": "t", "param": "sk/0123456789", "code": "c"},
+        {"message": "odd", "details": [{"sk/0123456789": 1}], "code": "c"},
+        {"message": "odd", "type": "sk/0123456789", "code": "c"},
+        "the key sk/0123456789 is odd",
+    ],
+)
+def test_words_with_our_credential_in_them_never_pass(error):
+    for escape in (False, True):
+        body = json.dumps({"error": error})
+        body = body.replace("/", "\\/") if escape else body
+        refusal = refuse_answer(500, (), body.encode(), "m", NOW, "sk/0123456789")
+        told = json.loads(refusal.body())["error"]
+        assert told["message"] == "The upstream of the model 'm' answered with the status 500."
+        assert "0123456789" not in refusal.body().decode() + refusal.code
+        assert not refusal.quoted
+    assert refuse_answer(500, (), body.encode(), "m", NOW, "another-key").quoted
+
+
+def test_an_error_that_is_nested_deeply_is_searched_all_the_same():
+    body = b'{"error": {"message": "m", "x": ' + b"[" * 900 + b'"sk-0123456789"' + b"]" * 900
+    refusal = refuse_answer(500, (), body + b"}}", "m", NOW, "sk-0123456789")
+    assert not refusal.quoted
+
+
+@pytest.mark.parametrize("choices", [5, None, {}, "text"])
+def test_an_answer_without_a_list_of_choices_makes_no_stream(choices):
+    with pytest.raises(MalformedAnswerError, match="choices"):
+        answer_as_stream({"choices": choices}, "chat.completion.chunk", wants_usage=True)
+
+
+def test_an_answer_that_cannot_be_written_again_makes_no_stream():
+    deep: list = []
+    for _ in range(300):
+        deep = [deep]
+    for data in ({"choices": [{"x": deep}]}, {"choices": [], "usage": {"x": deep}}):
+        with pytest.raises(MalformedAnswerError, match="nested"):
+            answer_as_stream(data, "chat.completion.chunk", wants_usage=True)
 
 
 def test_an_error_that_is_nested_too_deeply_is_an_error_still():

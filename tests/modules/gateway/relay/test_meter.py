@@ -202,6 +202,23 @@ def test_an_error_in_a_large_answer_is_found():
     assert read_answer(json.dumps(body).encode()).error == body["error"]
 
 
+@pytest.mark.parametrize("where", [0, 1])
+@pytest.mark.parametrize(
+    "error", [{"error": {"message": "no", "code": 503}}, {"object": "error", "message": "no"}]
+)
+def test_an_error_in_a_large_answer_with_usage_is_found(error, where):
+    rest = {"pad": "x" * PARSE_WHOLE, "usage": {"prompt_tokens": 5, "completion_tokens": 5}}
+    body = rest | error if where else error | rest
+    assert read_answer(json.dumps(body).encode()).error
+
+
+def test_a_large_answer_is_read_whole_where_that_is_wanted_and_not_for_an_error_that_is_none():
+    body = {"pad": "x" * PARSE_WHOLE, "usage": {"prompt_tokens": 5}, "error": None}
+    raw = json.dumps(body).encode()
+    assert read_answer(raw).data is None
+    assert read_answer(raw, whole=True).data == body
+
+
 def test_usage_is_looked_for_in_few_places():
     unit = b'"usage":{'
     hostile = b'{"x":' + unit * (8 * 1024 * 1024 // len(unit)) + b"}"

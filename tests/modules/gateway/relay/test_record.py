@@ -1,5 +1,6 @@
 """Records and the ids they are kept under."""
 
+import os
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -38,3 +39,22 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
 def test_bytes_that_are_no_record_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         Record.from_bytes(data)
+
+
+def test_a_forked_process_does_not_go_on_with_its_parents_ids() -> None:
+    new_request_id(1.0)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writing, "".join(new_request_id(1.0) for _ in range(50)).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    text = os.read(reading, 4096).decode()
+    os.close(reading)
+    os.close(writing)
+    theirs = {text[at : at + 32] for at in range(0, len(text), 32)}
+    ours = {new_request_id(1.0) for _ in range(1000)}
+    assert len(theirs) == 50
+    assert not theirs & ours

@@ -5,9 +5,12 @@ import json
 from typing import Any
 
 import pytest
+import uvloop
 
 from doubles.openai_upstream import Behaviour
 from doubles.relay_server import KEY, RelayServer
+from paifang.core.exchange import ClientGone
+from paifang.modules.gateway.relay.asgi import AsgiExchange
 
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "one two three"}]}
 STREAM = {**CHAT, "stream": True}
@@ -55,6 +58,42 @@ async def test_a_server_that_raises_when_the_client_is_gone(
     assert record.output == (2 if broken_after == 2 else 0)
     async with asyncio.timeout(10):
         await upstream.requests[0].disconnected.wait()
+
+
+def test_what_uvloop_says_of_a_closed_connection_is_a_client_that_is_gone():
+    """Uvicorn writes on when it is not the last of pipelined requests that it serves."""
+
+    async def say() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        transport, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", port)
+        transport.abort()
+        server.close()
+        await asyncio.sleep(0.05)  # until uvloop has closed its handle
+
+        async def send(message: Any) -> None:
+            transport.write(message.get("body", b"head"))
+
+        connection = Connection(CHAT)
+        exchange = AsgiExchange(connection.scope, connection.receive, send)
+        with pytest.raises(ClientGone):
+            await exchange.send(b"", b"piece", last=False)
+        assert not exchange.begun
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(say())
+
+
+async def test_a_server_that_finds_fault_with_a_message_has_found_a_fault_of_ours(relay):
+    connection = Connection(CHAT)
+
+    async def send(message: Any) -> None:
+        raise RuntimeError(f"Expected ASGI message 'x', but got {message['type']!r}.")
+
+    with pytest.raises(RuntimeError, match="Expected"):
+        await relay.relay(connection.scope, connection.receive, send)
+    assert (await relay.record()).outcome == "completed"
 
 
 @pytest.mark.parametrize("body", [CHAT, {"model": "absent"}])

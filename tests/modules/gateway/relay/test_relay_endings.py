@@ -6,7 +6,10 @@ import json
 import httpx
 import pytest
 
+from doubles.hostile_upstream import STREAM_HEAD, HostileUpstream, Peer, chunk, event, hang
 from doubles.openai_upstream import Behaviour
+from doubles.raw_client import chat, connected, request
+from doubles.relay_server import KEY, channel, snapshot
 
 pytestmark = pytest.mark.parametrize("server", ["own", "asgi"], indirect=True)
 
@@ -182,3 +185,39 @@ async def test_closing_ends_what_is_in_flight_and_records_it(relay, client, upst
     by_stream = {record.stream: record for record in relay.records[1:]}
     assert (by_stream[True].outcome, by_stream[True].output) == ("interrupted", 2)
     assert (by_stream[False].outcome, by_stream[False].status) == ("refused", 503)
+
+
+async def test_a_stream_that_waits_behind_an_unread_answer_is_refused_by_a_shutdown(
+    server, upstream
+):
+    """Nothing of it is on its way yet: it is a whole refusal, and costs nothing."""
+    said = asyncio.Event()
+
+    async def tell(_: Peer) -> None:
+        said.set()
+
+    upstream.behaviours["large"] = Behaviour(word="x" * 2_500_000)
+    port = int(server.url.split(":")[2].split("/")[0])
+    async with (
+        HostileUpstream([STREAM_HEAD, chunk(event("late")), tell, hang]) as slow,
+        connected(port, receive_buffer=65536) as client,
+    ):
+        channels = {"large": (channel(upstream.url),), "late": (channel(slow.url, id="c2"),)}
+        server.relay.use(snapshot(channels))
+        client.writer.transport.pause_reading()
+        await client.send(request(chat("large"), key=KEY))
+        await server.record(1)
+        await client.send(request(chat("late", stream=True), key=KEY))
+        await said.wait()
+        await asyncio.sleep(0.1)  # let the piece come to where it waits
+        closing = asyncio.create_task(server.relay.close())
+        await server.record(2)
+        client.writer.transport.resume_reading()
+        assert (await client.answer()).status == 200
+        answer = await client.answer()
+        await closing
+    assert (answer.status, answer.code) == (503, "shutting_down")
+    record = server.records[1]
+    assert answer.headers["x-request-id"] == record.request_id
+    assert (record.outcome, record.status, record.error) == ("refused", 503, "shutting_down")
+    assert (record.cost, record.first_byte_ms) == (0, None)

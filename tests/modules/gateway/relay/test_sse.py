@@ -87,6 +87,69 @@ def test_final_numbers_count_even_if_the_client_leaves_right_after():
     assert meter.result(lambda: 7, complete=False) == Usage(9, 0, 0, 2, 0)
 
 
+EARLY = {"prompt_tokens": 33, "completion_tokens": 0, "total_tokens": 33}
+EARLY_ALONE = b'data: {"choices":[],"usage":' + json.dumps(EARLY).encode() + b"}\n\n"
+
+
+@pytest.mark.parametrize("first", [event("", usage=EARLY), EARLY_ALONE])
+@pytest.mark.parametrize("strip", [False, True])
+@pytest.mark.parametrize("many", [1, 5000])
+def test_content_behind_the_last_numbers_is_estimated(first, strip, many):
+    words = [event("word" * 10)] * many
+    _, usage = run([first, *words, DONE], strip=strip)
+    assert usage == Usage(33, 0, 0, 10 * many, 0, estimated=True)
+    _, usage = run([first, b"".join(words) + DONE], strip=strip, max_event=2**20)
+    assert usage == Usage(33, 0, 0, 10 * many, 0, estimated=True)
+
+
+@pytest.mark.parametrize("first", [event("", usage=EARLY), EARLY_ALONE])
+def test_content_behind_early_numbers_is_billed_when_the_client_leaves(first):
+    meter = StreamMeter(strip=True, max_event=4096)
+    meter.feed(event("") + first + event("a" * 40))
+    meter.delivered()
+    meter.feed(event("b" * 40))  # read, and never sent
+    assert meter.result(lambda: 7, complete=False) == Usage(33, 0, 0, 10, 0, estimated=True)
+
+
+@pytest.mark.parametrize("strip", [False, True])
+@pytest.mark.parametrize("behind", [b"", event(""), event("", choices=[]), b": bye\n\n"])
+@pytest.mark.parametrize("many", [1, 2000])
+def test_numbers_with_every_piece_are_exact(strip, behind, many):
+    pieces = [
+        event("word" * 10, usage={"prompt_tokens": 9, "completion_tokens": n + 1})
+        for n in range(many)
+    ]
+    _, usage = run([*pieces, behind, DONE], strip=strip)
+    assert usage == Usage(9, 0, 0, many, 0)
+    _, usage = run([b"".join(pieces) + behind + DONE], strip=strip, max_event=2**20)
+    assert usage == Usage(9, 0, 0, many, 0)
+
+
+def test_larger_numbers_than_the_estimate_stay_when_content_comes_behind_them():
+    told = {"prompt_tokens": 9, "completion_tokens": 50}
+    _, usage = run([event("a" * 40, usage=told), event("b"), DONE])
+    assert usage == Usage(9, 0, 0, 50, 0, estimated=True)
+
+
+def test_numbers_told_from_outside_cover_what_was_fed():
+    meter = StreamMeter(strip=False, max_event=4096)
+    meter.feed(event("a" * 40) + DONE)
+    meter.told(Usage(1, 0, 0, 2, 0))
+    meter.delivered()
+    assert meter.result(lambda: 0, complete=True) == Usage(1, 0, 0, 2, 0)
+
+
+def test_an_error_with_our_credential_is_not_told():
+    for error in ({"message": "key sk-0123456789", "code": 401}, "no: sk-0123456789"):
+        meter = StreamMeter(strip=True, max_event=4096, secret="sk-0123456789")
+        meter.feed(event("a") + b"data: " + json.dumps({"error": error}).encode() + b"\n\n")
+        assert meter.over
+        assert "sk-0" not in json.dumps(meter.error)
+    meter = StreamMeter(strip=True, max_event=4096, secret="ollama")
+    meter.feed(b'data: {"error": "ollama does not know it"}\n\n')
+    assert meter.error == "ollama does not know it"
+
+
 def test_tool_calls_and_reasoning_are_counted():
     calls = [{"index": 0, "function": {"name": "look", "arguments": '{"a":1}x'}}]
     delta = {"tool_calls": calls, "reasoning_content": "r" * 12}

@@ -1,8 +1,10 @@
 """The upstream pool: reuse, what is sent when, and what a peer may do between requests."""
 
 import asyncio
+import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
 from doubles.raw_upstream import (
     OK,
@@ -18,7 +20,6 @@ from doubles.raw_upstream import (
     until_gone,
 )
 from paifang.modules.gateway.relay.upstream import Pool, Target
-from paifang.modules.gateway.relay.upstream import connection as connection_module
 
 
 @on_both_loops
@@ -88,41 +89,54 @@ async def test_connection_the_peer_closed_at_rest_leaves_the_pool_at_once() -> N
         await pool.close()
 
 
-@on_both_loops
-async def test_close_the_loop_has_not_seen_yet_is_found_before_anything_is_written() -> None:
+async def busy_while(do: Callable[[socket.socket], None]) -> list[bytes]:
+    """Two requests, between which ``do`` is done to the first one's connection while the loop is
+    held up, so that it cannot have read what came of it. The second must get its own answer, on
+    another connection; the paths of both are returned.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(10)
-    close, closed = threading.Event(), threading.Event()
+    go, done = threading.Event(), threading.Event()
     seen: list[bytes] = []
 
     def serve() -> None:
-        for last in (False, True):
-            connection, _ = listener.accept()
-            with connection:
-                seen.append(connection.recv(65536))
-                connection.sendall(OK)
-                if not last:
-                    close.wait(10)
-                    connection.shutdown(socket.SHUT_RDWR)
-                    closed.set()
+        with contextlib.ExitStack() as until_the_end:
+            for body in (b"1!", b"2!"):
+                connection = until_the_end.enter_context(listener.accept()[0])
+                seen.append(connection.recv(65536).split()[1])
+                connection.sendall(OK.replace(b"ok", body))
+                if len(seen) == 1:
+                    go.wait(10)
+                    do(connection)
+                    done.set()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     pool = Pool()
     target = Target.parse(f"http://127.0.0.1:{listener.getsockname()[1]}")
     response = await pool.request(target, b"POST", "/1", [], b"", PATIENT)
-    assert await response.read(9) == b"ok"
+    assert await response.read(9) == b"1!"
     connection = next(iter(pool._open))
-    connection._idle_since -= connection_module.PROBE_AFTER  # it rested long enough to be probed
-    close.set()
-    assert closed.wait(10)  # the loop is held up meanwhile: it cannot have read the close
+    go.set()
+    assert done.wait(10)
     assert not connection.closed
     response = await pool.request(target, b"POST", "/2", [], b"", PATIENT)
-    assert await response.read(9) == b"ok"
+    assert await response.read(9) == b"2!"
     thread.join(10)
     listener.close()
     await pool.close()
-    assert [request.split()[1] for request in seen] == [b"/1", b"/2"]
+    return seen
+
+
+@on_both_loops
+async def test_close_the_loop_has_not_seen_yet_is_found_before_anything_is_written() -> None:
+    assert await busy_while(lambda peer: peer.shutdown(socket.SHUT_RDWR)) == [b"/1", b"/2"]
+
+
+@on_both_loops
+async def test_an_answer_too_many_that_the_loop_has_not_seen_yet_is_nobodys_answer() -> None:
+    surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+    assert await busy_while(lambda peer: peer.sendall(surplus)) == [b"/1", b"/2"]
 
 
 @on_both_loops

@@ -1,13 +1,18 @@
 """The upstream client's time-outs, back-pressure and cancellation."""
 
 import asyncio
+import contextlib
+import functools
 import socket
+import ssl
+from collections.abc import Iterator
 
 import pytest
 
 from doubles.raw_upstream import (
     HASTY,
     OK,
+    PATIENT,
     STREAM,
     Peer,
     Reader,
@@ -22,24 +27,99 @@ from doubles.raw_upstream import (
 )
 from paifang.modules.gateway.relay.snapshot import Timeouts
 from paifang.modules.gateway.relay.upstream import Pool, Target
+from paifang.modules.gateway.relay.upstream.race import first_of
+
+
+@contextlib.contextmanager
+def silent(host: str, port: int = 0) -> Iterator[int]:
+    """A port on which connections are neither accepted nor refused."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(0)
+        for _ in range(3):  # these take the whole backlog
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 @on_both_loops
 async def test_peer_that_never_accepts_is_timeout_connect() -> None:
     pool = Pool()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        address = listener.getsockname()
-        fillers = [socket.socket() for _ in range(3)]
-        for filler in fillers:  # these take the whole backlog
-            filler.setblocking(False)
-            filler.connect_ex(address)
-        target = Target.parse(f"http://127.0.0.1:{address[1]}")
+    with silent("127.0.0.1") as port:
+        target = Target.parse(f"http://127.0.0.1:{port}")
         error = await failure(pool.request(target, b"GET", "/", [], b"", HASTY))
-        for filler in fillers:
-            filler.close()
     assert (error.kind, error.sent) == ("timeout_connect", False)
+
+
+def at(*addresses: str) -> Pool:
+    """A pool for which every name has these addresses."""
+
+    async def addresses_of(host: str, port: int) -> list[str]:
+        await asyncio.sleep(0)
+        return list(addresses)
+
+    pool = Pool()
+    pool._addresses = addresses_of  # type: ignore[method-assign]  # there is no name server here
+    return pool
+
+
+@on_both_loops
+async def test_a_silent_address_does_not_keep_another_from_being_asked() -> None:
+    for refused in ((), ("127.0.0.3",)):
+        pool = at("127.0.0.2", *refused, "127.0.0.1")
+        async with answering(OK) as peer:
+            with silent("127.0.0.2", peer.port):
+                response = await ask(pool, peer, Timeouts(connect=5, first_byte=5, idle=5))
+                assert await response.read(9) == b"ok"
+                assert (pool.open_connections, pool.idle_connections) == (1, 1)
+            await pool.close()
+
+
+@on_both_loops
+async def test_addresses_that_all_fail_are_one_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    target = Target.parse(f"http://127.0.0.1:{port}")
+    pool = at("127.0.0.2", "127.0.0.1")
+    assert (await failure(pool.request(target, b"GET", "/", [], b"", PATIENT))).kind == "connect"
+    with silent("127.0.0.2", port), silent("127.0.0.1", port):
+        error = await failure(pool.request(target, b"GET", "/", [], b"", HASTY))
+        assert error.kind == "timeout_connect"
+    assert (await failure(at().request(target, b"GET", "/", [], b"", PATIENT))).kind == "connect"
+    assert pool.open_connections == 0
+
+
+async def test_whatever_comes_second_is_undone() -> None:
+    undone: list[str] = []
+
+    async def way(name: str, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return name
+
+    ways = [functools.partial(way, "slow", 0.05), functools.partial(way, "quick", 0)]
+    assert await first_of(ways, 0.01, undone.append) == "quick"
+    await asyncio.sleep(0.1)
+    assert undone == []  # it was given up on its way
+    both = [functools.partial(way, "first", 0), functools.partial(way, "second", 0)]
+    won = await first_of(both, 0, undone.append)
+    assert len(undone) < 2
+    assert won not in undone
+
+
+async def test_a_failed_handshake_is_not_hidden_by_another_way() -> None:
+    async def untrusted() -> str:
+        await asyncio.sleep(0)
+        raise ssl.SSLError(1, "untrusted")
+
+    async def trusted() -> str:
+        await asyncio.sleep(0)
+        return "connected"
+
+    with pytest.raises(ssl.SSLError):
+        await first_of([untrusted, trusted], 5, lambda _: None)
 
 
 @on_both_loops

@@ -8,14 +8,15 @@ from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from paifang.core.writes import writes_of
 from paifang.modules.gateway.relay.upstream.errors import ErrorKind, UpstreamError
 from paifang.modules.gateway.relay.upstream.response import HIGH_WATER, Response
 
 IDLE, HEAD, BODY, DONE = range(4)
 """Nothing asked; waiting for the head; reading the body; last byte read, not yet handed back."""
 
-PROBE_AFTER = 1.0
-"""Seconds of rest after which a pooled connection is probed before it is used again."""
+SHORT_REST = 1.0
+"""Seconds of rest up to which a peer's announced keep-alive is not looked at."""
 
 JOINED = 64 * 1024
 """Bytes of a body that is copied behind its head: one buffer is sent faster than two."""
@@ -63,6 +64,8 @@ class Connection(asyncio.Protocol):
         self._reusable = False
         self._room = 0
         self._unsent = 0
+        self._writes = writes_of(loop)
+        self._turn = -1
         self._first_byte = 0.0
         self._idle = 0.0
         self._idle_since = 0.0
@@ -70,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._transport: asyncio.Transport | None = None
+        self._probe: select.poll | None = None
 
     # For the pool.
 
@@ -77,22 +81,24 @@ class Connection(asyncio.Protocol):
         """Whether a connection that rested may carry another request.
 
         The event loop reports a close by the peer, and such a connection leaves the pool at
-        once. What the kernel knows and the loop has not read yet is asked for here, after a
-        rest that is long enough for a peer to have tired of it.
+        once. What the kernel knows and the loop has not read yet is asked for here, each time:
+        the loop may have been busy for long, and bytes that nobody asked for would become the
+        next answer.
         """
         transport = self._transport
         if self.closed or transport is None or transport.is_closing():
             return False
         rested = self._loop.time() - self._idle_since
-        if rested < PROBE_AFTER:
-            return True
-        for name, value in self._last_headers:
-            if name == b"keep-alive" and rested > _keep_alive_seconds(value) - 1:
-                return False  # it is about to be closed; our bytes would cross with that
-        if not hasattr(select, "poll"):
-            return True
-        probe = select.poll()
-        probe.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if rested >= SHORT_REST:
+            for name, value in self._last_headers:
+                if name == b"keep-alive" and rested > _keep_alive_seconds(value) - 1:
+                    return False  # it is about to be closed; our bytes would cross with that
+        probe = self._probe
+        if probe is None:
+            if not hasattr(select, "poll"):
+                return True
+            probe = self._probe = select.poll()
+            probe.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not probe.poll(0)  # readable means closed or unasked for: useless either way
 
     async def exchange(
@@ -115,8 +121,9 @@ class Connection(asyncio.Protocol):
         self._first_byte = first_byte
         self._idle = idle
         if len(body) <= JOINED:
-            transport.write(head + body)
+            self._turn = self._writes.write(transport, head + body)
         else:
+            self._turn = -1
             transport.writelines((head, body))
         self._expect(first_byte)
         await response.wait()
@@ -142,9 +149,10 @@ class Connection(asyncio.Protocol):
     def fail(self, kind: ErrorKind, message: str) -> None:
         """Drop the connection and tell the answer in progress, if there is one, why."""
         response = self._response
+        sent = self._turn != self._writes.turn
         self.drop()
         if response is not None:
-            response.fail(UpstreamError(kind, message, sent=True))
+            response.fail(UpstreamError(kind, message, sent=sent))
 
     @property
     def name(self) -> str:
@@ -178,6 +186,9 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response is None:
             self.drop()  # nobody asked: whatever this is, the next answer must not begin with it
+            return
+        if self._turn == self._writes.turn:  # the request waits still: this answers another
+            self.fail("protocol", f"{self.name} spoke before it was asked")
             return
         phase, had = self._phase, response.buffered
         if not self._feed(data, response):

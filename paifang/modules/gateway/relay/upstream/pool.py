@@ -1,6 +1,7 @@
 """Connections to upstreams, kept open between requests."""
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import Sequence
@@ -8,11 +9,16 @@ from collections.abc import Sequence
 from paifang.modules.gateway.relay.snapshot import Timeouts
 from paifang.modules.gateway.relay.upstream.connection import Connection, Key
 from paifang.modules.gateway.relay.upstream.errors import UpstreamError
+from paifang.modules.gateway.relay.upstream.race import first_of
 from paifang.modules.gateway.relay.upstream.response import Response
 from paifang.modules.gateway.relay.upstream.target import Target
 
 _OWN = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 """Headers that frame the message: the pool writes them, and ignores what a caller gives."""
+
+NEXT_ADDRESS = 0.5
+"""Seconds that one of several addresses may be silent before the next is tried beside it (RFC
+8305): a host's IPv6 may lead nowhere while its IPv4 works. TLS's handshake is in them."""
 
 
 class Pool:
@@ -21,8 +27,8 @@ class Pool:
     The connection used last is used next, so that surplus ones age and are closed.
 
     A request is never sent twice. A pooled connection that its upstream has closed is noticed
-    before anything is written (the event loop reports the close at once, and a connection that
-    rested is probed), and the request goes out on another one. If the close crosses with our
+    before anything is written (the event loop reports the close, and the kernel is asked before
+    each use), and the request goes out on another one. If the close crosses with our
     bytes on the wire, the caller gets ``reset`` with ``sent=True``: the upstream may have begun
     a generation, and repeating a POST would pay for it twice (RFC 9110, 9.2.2). Whether to try
     elsewhere is the caller's decision.
@@ -85,8 +91,20 @@ class Pool:
         ``bodyless``: the answer has no body whatever it says, as after a HEAD.
         """
         connection = self._take(key)
-        if connection is None:
-            connection = await self._connect(key, timeouts.connect)
+        if connection is not None:
+            try:
+                return await connection.exchange(
+                    head,
+                    body,
+                    bodyless=bodyless,
+                    first_byte=timeouts.first_byte,
+                    idle=timeouts.idle,
+                )
+            except UpstreamError as error:
+                if error.sent:
+                    raise
+                # It broke in the moment before the request went out: a fresh one, once.
+        connection = await self._connect(key, timeouts.connect)
         return await connection.exchange(
             head, body, bodyless=bodyless, first_byte=timeouts.first_byte, idle=timeouts.idle
         )
@@ -120,42 +138,41 @@ class Pool:
         return None
 
     async def _connect(self, key: Key, timeout: float) -> Connection:  # noqa: ASYNC109 - a setting
-        host, port, tls = key
+        host, port, _tls = key
         self._check_open()
-        loop = asyncio.get_running_loop()
-        connection = Connection(self, key, loop)
-        connected = False
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._addresses(host, port)
-                for address in addresses:
-                    try:
-                        await loop.create_connection(
-                            lambda: connection,
-                            address,
-                            port,
-                            ssl=self._tls() if tls else None,
-                            server_hostname=host if tls else None,
-                        )
-                        break
-                    except ssl.SSLError:
-                        raise
-                    except OSError:
-                        if address == addresses[-1]:
-                            raise
+                if len(addresses) == 1:
+                    connection = await self._dial(key, addresses[0])
+                else:
+                    ways = [functools.partial(self._dial, key, address) for address in addresses]
+                    connection = await first_of(ways, NEXT_ADDRESS, Connection.drop)
         except OSError as error:  # TimeoutError and ssl.SSLError are kinds of it
-            raise _connect_error(error, connection.name, timeout) from error
-        else:
-            connected = True
-        finally:
-            if not connected:
-                connection.drop()
+            raise _connect_error(error, f"{host}:{port}", timeout) from error
         if not connection.closed:
             # Only now: uvloop calls no connection_lost for a connect that was cancelled.
             self._open.add(connection)
         try:
             self._check_open()  # it may have been closed meanwhile
         except UpstreamError:
+            connection.drop()
+            raise
+        return connection
+
+    async def _dial(self, key: Key, address: str) -> Connection:
+        host, port, tls = key
+        loop = asyncio.get_running_loop()
+        connection = Connection(self, key, loop)
+        try:
+            await loop.create_connection(
+                lambda: connection,
+                address,
+                port,
+                ssl=self._tls() if tls else None,
+                server_hostname=host if tls else None,
+            )
+        except BaseException:  # cancelled, mostly
             connection.drop()
             raise
         return connection

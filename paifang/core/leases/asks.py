@@ -1,0 +1,235 @@
+"""What is asked of Redis about each account, and what its answers do to them."""
+
+from dataclasses import dataclass
+
+from paifang.core.leases.accounts import (
+    SLICE_SHARE,
+    Account,
+    Budget,
+    BudgetAccount,
+    RateAccount,
+    SlotAccount,
+)
+from paifang.core.limits import Bundle, RateTerms
+
+DEADLINE = 5.0
+"""Seconds without a sign of life after which a process counts as dead."""
+
+IDLE = 0.5
+"""Seconds after which what an account has leased in advance and not used is given back."""
+
+Ask = tuple[str, list[str | int | float]]
+"""A key, and the arguments of :data:`~paifang.core.leases.script.SCRIPT` for it."""
+
+Answer = tuple[float, float, float]
+"""Units leased (of a rate) or claimed in all; microseconds used up, or what others claim; spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one call wants of all its limits."""
+
+    bundle: Bundle
+    weight: int
+    budget: Budget | None = None
+    amount: int = 0
+    """Of the budget."""
+
+
+class Accounts:
+    """All accounts of a process, and those that have something to tell."""
+
+    def __init__(self) -> None:
+        self.rates: dict[str, RateAccount] = {}
+        self.slots: dict[str, SlotAccount] = {}
+        self.budgets: dict[str, BudgetAccount] = {}
+        self.units: dict[str, RateTerms] = {}
+        """Terms of the rates that were last seen."""
+        self.touched: set[str] = set()
+        """Keys that may have something to give back or to tell."""
+
+    def keys(self, wish: Wish) -> set[str]:
+        """Of all accounts a call needs."""
+        keys = {*wish.bundle.rate_keys, *wish.bundle.slot_keys}
+        if wish.budget is not None:
+            keys.add(wish.budget.key)
+        return keys
+
+    def ask(self, wish: Wish, waiting: int, now: float) -> list[Ask]:
+        """Ask for what a call needs. What was leased in advance before goes back with it, so that
+        nobody uses it meanwhile.
+
+        Args:
+            wish: Of the call.
+            waiting: Calls alike that wait as well.
+            now: Seconds of the monotonic clock.
+        """
+        asks: list[Ask] = []
+        for terms in wish.bundle.rates:
+            rate = self.rate(terms)
+            need = wish.weight if terms[1] else 1
+            slack = rate.wanted(need, terms[4] / terms[2] / SLICE_SHARE, now)
+            asks.append(_rate(terms, rate, need, waiting * need, slack))
+        for key, limit in wish.bundle.slots:
+            slot = self.slot(key)
+            slack = slot.wanted(1, limit / SLICE_SHARE, now)
+            slot.leased = slot.held
+            asks.append((key, ["slots", limit, 0, 0, 0, slot.held, 1, waiting, slack]))
+        if wish.budget is not None:
+            account = self.budget(wish.budget)
+            slack = account.wanted(wish.amount, wish.budget.quota / SLICE_SHARE, now)
+            more = waiting * wish.amount
+            account.granted = account.held
+            asks.append(_budget(account, account.held, wish.amount, more, slack))
+        return asks
+
+    def take_in(self, wish: Wish, answers: list[Answer], now: float) -> None:
+        """What Redis answered to :meth:`ask`."""
+        at = iter(answers)
+        for key in wish.bundle.rate_keys:
+            self.heard(key, next(at), now)
+        for key in wish.bundle.slot_keys:
+            self.heard(key, next(at), now)
+        if wish.budget is not None:
+            self.heard(wish.budget.key, next(at), now)
+
+    def heard(self, key: str, answer: Answer, now: float) -> None:
+        """What Redis answered about one account."""
+        got, told, spent = answer
+        if (rate := self.rates.get(key)) is not None:
+            rate.credit += int(got)
+            rate.tat = now + told / 1e6
+        elif (slot := self.slots.get(key)) is not None:
+            slot.leased, slot.others = int(got), int(told)
+        elif (budget := self.budgets.get(key)) is not None:
+            budget.granted = int(got)
+            if spent >= 0:
+                budget.spent, budget.others, budget.fresh = int(spent), int(told), None
+        self.touched.add(key)
+
+    def give_back(self, now: float, idle: float = IDLE) -> list[Ask]:
+        """Return what is not used, and tell what was used beyond; accounts at rest are forgotten.
+
+        Args:
+            now: Seconds of the monotonic clock.
+            idle: Seconds without use after which nothing is kept in advance.
+        """
+        asks: list[Ask] = []
+        for key in list(self.touched):
+            ask = self._give_back(key, now, idle)
+            if ask is not None:
+                asks.append(ask)
+            elif self._at_rest(key, now, idle):
+                self.touched.discard(key)
+        return asks
+
+    def lose(self) -> None:
+        """Redis no longer knows us: what we leased is void, what our calls hold is claimed anew."""
+        for rate in self.rates.values():
+            rate.credit = min(rate.credit, 0)
+        for slot in self.slots.values():
+            slot.leased = 0
+        for budget in self.budgets.values():
+            budget.granted = 0
+        self.touched.update(self.slots, self.budgets)
+
+    def rate(self, terms: RateTerms) -> RateAccount:
+        """The account of a rate."""
+        key = terms[0]
+        account = self.rates.get(key)
+        if account is None:
+            account = self.rates[key] = RateAccount()
+        self.units[key] = terms
+        return account
+
+    def slot(self, key: str) -> SlotAccount:
+        """The account of slots."""
+        account = self.slots.get(key)
+        if account is None:
+            account = self.slots[key] = SlotAccount()
+        return account
+
+    def budget(self, budget: Budget) -> BudgetAccount:
+        """The account of a budget, which may have changed."""
+        account = self.budgets.get(budget.key)
+        if account is None:
+            account = self.budgets[budget.key] = BudgetAccount(budget)
+        account.budget = budget
+        return account
+
+    def _give_back(self, key: str, now: float, idle: float) -> Ask | None:
+        if (rate := self.rates.get(key)) is not None:
+            spare = rate.credit < 0 or (rate.credit > 0 and now - rate.used_at >= idle)
+            return _rate(self.units[key], rate, 0, 0, 0) if spare else None
+        if (slot := self.slots.get(key)) is not None:
+            target = _target(slot, slot.held, slot.leased, now, idle)
+            if target == slot.leased:
+                return None
+            slot.leased = target
+            return (key, ["slots", 0, 0, 0, 0, target, 0, 0, 0])
+        if (budget := self.budgets.get(key)) is not None:
+            target = _target(budget, budget.held, budget.granted - budget.unsaid, now, idle)
+            if not budget.unsaid and target == budget.granted:
+                return None
+            ask = _budget(budget, target, 0, 0, 0)
+            budget.granted = target
+            return ask
+        return None
+
+    def _at_rest(self, key: str, now: float, idle: float) -> bool:
+        """Whether nothing is left to tell; an account that says nothing any more is dropped."""
+        if (rate := self.rates.get(key)) is not None:
+            if rate.credit:
+                return False
+            if rate.tat <= now:
+                del self.rates[key]
+                del self.units[key]
+            return True
+        if (slot := self.slots.get(key)) is not None:
+            if slot.leased > slot.held and now - slot.used_at < idle:
+                return False
+            if not slot.leased and not slot.held:
+                del self.slots[key]
+            return True
+        if (budget := self.budgets.get(key)) is not None:
+            if budget.granted > budget.held and now - budget.used_at < idle:
+                return False
+            if not budget.granted and not budget.held:
+                del self.budgets[key]
+        return True
+
+
+def _target(account: Account, held: int, leased: int, now: float, idle: float) -> int:
+    """What to keep: what calls hold, and in advance what was asked for, while it is in use."""
+    spare = int(account.slack) if now - account.used_at < idle else 0
+    return max(held, min(leased, held + spare))
+
+
+def _rate(terms: RateTerms, rate: RateAccount, need: int, more: int, slack: int) -> Ask:
+    key, _, unit, most, period, _ = terms
+    charge = -rate.credit
+    rate.credit = 0
+    return (
+        key,
+        ["rate", unit * 1e6, period * 1e6, most * 1e6, charge, 0, need, more, slack],
+    )
+
+
+def _budget(account: BudgetAccount, held: int, need: int, more: int, slack: int) -> Ask:
+    budget, told = account.budget, account.unsaid
+    account.unsaid = 0
+    known, fresh = budget.known, 0
+    if account.fresh is not None:
+        known, fresh = max(known, account.fresh), 1
+    fields: list[str | int | float] = [
+        "budget",
+        budget.quota,
+        known,
+        fresh,
+        told,
+        held,
+        need,
+        more,
+        slack,
+    ]
+    return (budget.key, fields)

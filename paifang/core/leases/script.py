@@ -1,0 +1,121 @@
+"""What runs inside Redis: one call's limits, looked at and taken in one step.
+
+An account is a hash. A rate's holds ``used``, the microseconds of refill that are used up, and
+``at``, the moment of that; both move only forward with Redis's clock, so that a clock set back
+takes nothing from anybody. Slots and budgets hold a field for each process with what it claims,
+always as a whole and never as a difference: an answer that got lost is put right by the next ask.
+"""
+
+LIMIT_REACHED, GRANTED, BUDGET_EMPTY = 0, 1, 2
+"""What a run says of all its asks together."""
+
+SCRIPT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local me, deadline, take = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+local function whole(n) return string.format('%.0f', n) end
+
+local seen = redis.call('ZSCORE', KEYS[1], me)
+local known = seen and now - tonumber(seen) < deadline
+redis.call('ZADD', KEYS[1], whole(now), me)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', whole(now - 86400000000))
+
+local lives = {[me] = true}
+local function alive(process)
+  if lives[process] == nil then
+    local score = redis.call('ZSCORE', KEYS[1], process)
+    lives[process] = (score and now - tonumber(score) < deadline) and true or false
+  end
+  return lives[process]
+end
+
+-- What the others claim; what the dead claimed is struck out.
+local function claims(key, fields)
+  local sum = 0
+  for i = 1, #fields, 2 do
+    local process = fields[i]
+    if process ~= me and process ~= 'spent' then
+      if alive(process) then sum = sum + tonumber(fields[i + 1])
+      else redis.call('HDEL', key, process) end
+    end
+  end
+  return sum
+end
+
+local answers, states, refused, empty = {}, {}, false, false
+for i = 2, #KEYS do
+  local key, base = KEYS[i], 3 + (i - 2) * 9
+  local kind = ARGV[base + 1]
+  local a = {}
+  for j = 2, 9 do a[j] = tonumber(ARGV[base + j]) end
+  local s = {kind = kind, need = a[7], more = a[8], slack = a[9]}
+  if kind == 'rate' then
+    -- unit, period, most, charge, -; need, more, slack
+    local old = redis.call('HMGET', key, 'used', 'at')
+    local used, at = tonumber(old[1] or 0), tonumber(old[2] or now)
+    s.unit, s.period = a[2], a[3]
+    s.at = math.max(at, now)
+    used = math.max(0, used - (s.at - at))
+    s.used = math.max(0, used + a[5] * a[2])
+    s.free = math.floor((a[4] - s.used) / a[2])
+    if s.free < s.need then s.refused = true end
+    s.changed = a[5] ~= 0
+  elseif kind == 'slots' then
+    -- limit, -, -, -, held; need, more, slack
+    s.held = a[6]
+    s.others = claims(key, redis.call('HGETALL', key))
+    s.free = a[2] - s.others - s.held
+    if s.free < s.need then s.refused = true end
+  else
+    -- quota, known, is it fresh, spent since, held; need, more, slack
+    s.held = a[6]
+    local fields = redis.call('HGETALL', key)
+    local spent = redis.call('HGET', key, 'spent')
+    s.others = claims(key, fields)
+    if spent then s.spent = math.max(tonumber(spent) + a[5], a[3])
+    elseif a[4] == 1 then s.spent = a[3]
+    else s.unknown = true; s.refused = true; s.spent = 0 end
+    s.free = a[2] - s.spent - s.others - s.held
+    if s.free <= 0 then s.refused = true; empty = true end
+  end
+  if s.refused then refused = true end
+  states[i] = s
+end
+
+for i = 2, #KEYS do
+  local key, s = KEYS[i], states[i]
+  local got = 0
+  if take and not refused then
+    -- What others of this process wait for, and in advance no more than a quarter of the rest.
+    local rest = math.max(0, s.free - s.need)
+    local more = math.min(s.more, rest)
+    got = s.need + more + math.min(s.slack, math.floor((rest - more) / 4))
+  end
+  if s.kind == 'rate' then
+    s.used = s.used + got * s.unit
+    if s.changed or got > 0 then
+      if s.used > 0 then
+        redis.call('HSET', key, 'used', string.format('%.3f', s.used), 'at', whole(s.at))
+        redis.call('PEXPIRE', key, whole(math.ceil((s.used + s.period) / 1000)))
+      else redis.call('DEL', key) end
+    end
+    answers[#answers + 1] = {whole(got), whole(s.used), '0'}
+  elseif s.kind == 'slots' then
+    local claim = s.held + got
+    if claim > 0 then
+      redis.call('HSET', key, me, whole(claim))
+      redis.call('PEXPIRE', key, 86400000)
+    else redis.call('HDEL', key, me) end
+    answers[#answers + 1] = {whole(claim), whole(s.others), '0'}
+  elseif s.unknown then
+    answers[#answers + 1] = {'0', '0', '-1'}
+  else
+    local claim = s.held + got
+    redis.call('HSET', key, 'spent', whole(s.spent))
+    if claim > 0 then redis.call('HSET', key, me, whole(claim)) else redis.call('HDEL', key, me) end
+    redis.call('PEXPIRE', key, 86400000)
+    answers[#answers + 1] = {whole(claim), whole(s.others), whole(s.spent)}
+  end
+end
+return {known and 1 or 0, not refused and 1 or empty and 2 or 0, answers}
+"""
