@@ -14,16 +14,18 @@ from weakref import WeakKeyDictionary
 
 log = logging.getLogger(__name__)
 
+MOST_HELD = 64 * 1024
+"""Bytes that are held at most; more goes out before the turn ends."""
+
 Data = bytes | bytearray | memoryview
 
 
 class Writes:
     """What an event loop is about to send. Made by :func:`writes_of`."""
 
-    __slots__ = ("_busy", "_count", "_loop", "_open", "_pending", "turn")
+    __slots__ = ("_busy", "_count", "_held", "_open", "_pending", "skipped", "turn")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._open = False
         """A write has been made in this turn."""
         self._busy = False
@@ -32,6 +34,10 @@ class Writes:
         self._pending: list[tuple[asyncio.WriteTransport, Data]] = []
         self.turn = 0
         """Counts up when what was pending goes out."""
+        self.skipped: list[asyncio.WriteTransport] = []
+        """Transports that were closing already when their data was to go out, the last time there
+        were any: nothing of it was sent."""
+        self._held = 0
 
     def write(self, transport: asyncio.WriteTransport, data: Data) -> int:
         """Send data, at the latest when this turn ends.
@@ -44,28 +50,36 @@ class Writes:
         """
         if not self._open:
             self._open = True
-            self._loop.call_soon(self._end)
+            asyncio.get_running_loop().call_soon(self._end)
             if not self._busy:
                 transport.write(data)
                 return -1
         self._count += 1
         self._pending.append((transport, data))
-        return self.turn
+        turn = self.turn
+        self._held += len(data)
+        if self._held > MOST_HELD:  # a transport can tell its writer to wait only when it has it
+            self.flush()
+        return turn
 
     def flush(self) -> None:
         """Send everything now."""
         pending = self._pending
         if not pending:
             return
-        self._pending = []
+        self._pending, self._held = [], 0
         self.turn += 1
+        skipped: list[asyncio.WriteTransport] = []
         for transport, data in pending:
             if transport.is_closing():  # its other end, or its owner, has gone meanwhile
+                skipped.append(transport)
                 continue
             try:
                 transport.write(data)
             except Exception:  # one connection's trouble must not keep the others' answers
                 log.exception("a connection could not be written to")
+        if skipped:
+            self.skipped = skipped
 
     def waiting(self, transport: asyncio.WriteTransport) -> int:
         """Bytes for a transport that wait for the end of the turn."""
@@ -85,7 +99,7 @@ def writes_of(loop: asyncio.AbstractEventLoop) -> Writes:
     """The one of an event loop."""
     found = _all.get(loop)
     if found is None:
-        found = _all[loop] = Writes(loop)
+        found = _all[loop] = Writes()
     return found
 
 

@@ -12,7 +12,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from paifang.core.cache.port import OnGap, OnMessage, Subscription, Worker, check_ttl, safely
 from paifang.core.settings import RedisSettings, SettingsError
@@ -156,14 +156,16 @@ class RedisCache:
     ) -> list[Any]:
         digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
         answers: list[Any] = []
+        loaded = False
         while len(answers) < len(calls):
             pipeline = self.client.pipeline(transaction=False)
             for keys, arguments in calls[len(answers) :]:
                 pipeline.evalsha(digest, len(keys), *map(self._key, keys), *arguments)
             for answer in await pipeline.execute(raise_on_error=False):
-                if isinstance(answer, NoScriptError):
+                if isinstance(answer, NoScriptError) and not loaded:
                     # None of those behind it has run either.
                     await self.client.script_load(script)
+                    loaded = True
                     break
                 if isinstance(answer, Exception):
                     raise answer
@@ -234,6 +236,8 @@ class RedisCache:
         except ResponseError as error:
             if "not an integer" in str(error):
                 raise ValueError("the key holds something that is no count") from error
+            if isinstance(error, ReadOnlyError):  # it is a replica now: its address has moved
+                await self.client.connection_pool.disconnect()
             self._failed(error)
             return otherwise
         except _AWAY as error:

@@ -1,5 +1,6 @@
 """What one process knows of the limits it shares, and what it has leased of them."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,8 +18,6 @@ class Budget:
 
     key: str
     quota: int
-    known: int = 0
-    """Spent, as the books had it when they were last looked at."""
 
 
 class Overdrawn(NamedTuple):
@@ -63,6 +62,8 @@ class RateAccount(Account):
 
     def used(self, now: float, unit: float) -> float:
         """Seconds of refill that are used up, our unused credit not counted."""
+        if not self.credit or unit == math.inf:  # of a limit of 0 nothing is ever earned back
+            return max(self.tat - now, 0.0)
         return max(self.tat - now - self.credit * unit, 0.0)
 
 
@@ -80,23 +81,38 @@ class SlotAccount(Account):
 
 
 class BudgetAccount(Account):
-    """A budget. The sum of ``held`` and ``unsaid`` stays within ``granted``."""
+    """A budget. The sum of ``held`` and ``unshipped`` stays within ``granted``."""
 
-    __slots__ = ("budget", "empty_until", "fresh", "granted", "held", "others", "spent", "unsaid")
+    __slots__ = (
+        "budget", "empty_until", "granted", "held", "known", "known_at", "others", "shipped",
+        "shipped_at_ask", "spent", "told", "unshipped",
+    )  # fmt: skip
 
     def __init__(self, budget: Budget) -> None:
         super().__init__()
         self.budget = budget
         self.held = 0
         """Set aside for calls in progress."""
-        self.unsaid = 0
-        """Spent and not told yet."""
+        self.unshipped = 0
+        """Spent by this process, and not in the books yet as far as it knows."""
         self.granted = 0
-        self.spent = budget.known
-        """By all processes, as Redis last said."""
+        self.shipped = self.shipped_at_ask = 0
+        """In all, and when the ask under way was made: what was shipped since is granted by its
+        answer still, and spent already."""
+        self.known = 0
+        """Spent, as the books had it when they were last looked at."""
+        self.known_at = float("-inf")
+        """When that was."""
+        self.told = -1
+        """What of that Redis was told last."""
+        self.spent = 0
+        """What the books had, as Redis last said: others may have looked later."""
         self.others = 0
         """Claimed by other processes, as Redis last said."""
         self.empty_until = float("-inf")
         """Until when it is known that nothing is left, without asking."""
-        self.fresh: int | None = None
-        """Read from the books for an account that Redis does not know."""
+
+    @property
+    def claimed(self) -> int:
+        """What no other process may have."""
+        return self.held + self.unshipped

@@ -1,5 +1,6 @@
 """What is asked of Redis about each account, and what its answers do to them."""
 
+import time
 from dataclasses import dataclass
 
 from paifang.core.leases.accounts import (
@@ -22,7 +23,14 @@ Ask = tuple[str, list[str | int | float]]
 """A key, and the arguments of :data:`~paifang.core.leases.script.SCRIPT` for it."""
 
 Answer = tuple[float, float, float]
-"""Units leased (of a rate) or claimed in all; microseconds used up, or what others claim; spent."""
+"""Units leased (of a rate) or claimed in all; microseconds used up, or what others claim; spent,
+as the books had it."""
+
+PRUNE_FROM = 1024
+"""Rates, and budgets, kept before the first sweep for those at rest."""
+
+KNOWN_FOR = 60.0
+"""Seconds for which it is believed what the books had, of a budget that is not in use here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Accounts:
         """Terms of the rates that were last seen."""
         self.touched: set[str] = set()
         """Keys that may have something to give back or to tell."""
+        self._prune_at = self._prune_budgets_at = PRUNE_FROM
 
     def keys(self, wish: Wish) -> set[str]:
         """Of all accounts a call needs."""
@@ -79,8 +88,8 @@ class Accounts:
             account = self.budget(wish.budget)
             slack = account.wanted(wish.amount, wish.budget.quota / SLICE_SHARE, now)
             more = waiting * wish.amount
-            account.granted = account.held
-            asks.append(_budget(account, account.held, wish.amount, more, slack))
+            account.granted = account.claimed
+            asks.append(_budget(account, account.claimed, wish.amount, more, slack))
         return asks
 
     def take_in(self, wish: Wish, answers: list[Answer], now: float) -> None:
@@ -102,9 +111,8 @@ class Accounts:
         elif (slot := self.slots.get(key)) is not None:
             slot.leased, slot.others = int(got), int(told)
         elif (budget := self.budgets.get(key)) is not None:
-            budget.granted = int(got)
-            if spent >= 0:
-                budget.spent, budget.others, budget.fresh = int(spent), int(told), None
+            budget.granted = int(got) - (budget.shipped - budget.shipped_at_ask)
+            budget.spent, budget.others = int(spent), int(told)
         self.touched.add(key)
 
     def give_back(self, now: float, idle: float = IDLE) -> list[Ask]:
@@ -130,7 +138,7 @@ class Accounts:
         for slot in self.slots.values():
             slot.leased = 0
         for budget in self.budgets.values():
-            budget.granted = 0
+            budget.granted, budget.told = 0, -1
         self.touched.update(self.slots, self.budgets)
 
     def rate(self, terms: RateTerms) -> RateAccount:
@@ -138,7 +146,11 @@ class Accounts:
         key = terms[0]
         account = self.rates.get(key)
         if account is None:
+            if len(self.rates) >= self._prune_at:
+                self._prune()
             account = self.rates[key] = RateAccount()
+        elif self.units[key][2] != terms[2]:
+            account.credit = min(account.credit, 0)  # leased at another price: let it go
         self.units[key] = terms
         return account
 
@@ -153,9 +165,27 @@ class Accounts:
         """The account of a budget, which may have changed."""
         account = self.budgets.get(budget.key)
         if account is None:
+            if len(self.budgets) >= self._prune_budgets_at:
+                self._prune_budgets()
             account = self.budgets[budget.key] = BudgetAccount(budget)
         account.budget = budget
         return account
+
+    def _prune(self) -> None:
+        """Forget rates that nothing is left to know of."""
+        now = time.monotonic()
+        for key in [k for k, rate in self.rates.items() if not rate.credit and rate.tat <= now]:
+            del self.rates[key]
+            del self.units[key]
+        self._prune_at = max(PRUNE_FROM, 2 * len(self.rates))
+
+    def _prune_budgets(self) -> None:
+        """Forget budgets that nobody has used for long."""
+        old = time.monotonic() - KNOWN_FOR
+        for key, budget in list(self.budgets.items()):
+            if not budget.granted and not budget.claimed and budget.used_at < old:
+                del self.budgets[key]
+        self._prune_budgets_at = max(PRUNE_FROM, 2 * len(self.budgets))
 
     def _give_back(self, key: str, now: float, idle: float) -> Ask | None:
         if (rate := self.rates.get(key)) is not None:
@@ -168,8 +198,8 @@ class Accounts:
             slot.leased = target
             return (key, ["slots", 0, 0, 0, 0, target, 0, 0, 0])
         if (budget := self.budgets.get(key)) is not None:
-            target = _target(budget, budget.held, budget.granted - budget.unsaid, now, idle)
-            if not budget.unsaid and target == budget.granted:
+            target = _target(budget, budget.claimed, budget.granted, now, idle)
+            if target == budget.granted and budget.told == budget.known:
                 return None
             ask = _budget(budget, target, 0, 0, 0)
             budget.granted = target
@@ -179,12 +209,7 @@ class Accounts:
     def _at_rest(self, key: str, now: float, idle: float) -> bool:
         """Whether nothing is left to tell; an account that says nothing any more is dropped."""
         if (rate := self.rates.get(key)) is not None:
-            if rate.credit:
-                return False
-            if rate.tat <= now:
-                del self.rates[key]
-                del self.units[key]
-            return True
+            return not rate.credit  # what is earned back in time is forgotten by the sweep
         if (slot := self.slots.get(key)) is not None:
             if slot.leased > slot.held and now - slot.used_at < idle:
                 return False
@@ -192,10 +217,8 @@ class Accounts:
                 del self.slots[key]
             return True
         if (budget := self.budgets.get(key)) is not None:
-            if budget.granted > budget.held and now - budget.used_at < idle:
-                return False
-            if not budget.granted and not budget.held:
-                del self.budgets[key]
+            # Kept, so that the books need not be looked into at each call.
+            return budget.granted <= budget.claimed or now - budget.used_at >= idle
         return True
 
 
@@ -215,21 +238,8 @@ def _rate(terms: RateTerms, rate: RateAccount, need: int, more: int, slack: int)
     )
 
 
-def _budget(account: BudgetAccount, held: int, need: int, more: int, slack: int) -> Ask:
-    budget, told = account.budget, account.unsaid
-    account.unsaid = 0
-    known, fresh = budget.known, 0
-    if account.fresh is not None:
-        known, fresh = max(known, account.fresh), 1
-    fields: list[str | int | float] = [
-        "budget",
-        budget.quota,
-        known,
-        fresh,
-        told,
-        held,
-        need,
-        more,
-        slack,
-    ]
-    return (budget.key, fields)
+def _budget(account: BudgetAccount, claimed: int, need: int, more: int, slack: int) -> Ask:
+    budget = account.budget
+    account.told, account.shipped_at_ask = account.known, account.shipped
+    fields: list[str | int | float] = ["budget", budget.quota, account.told, 0, 0]
+    return (budget.key, [*fields, claimed, need, more, slack])

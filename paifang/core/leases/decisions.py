@@ -1,9 +1,9 @@
 """Decisions on shared limits, in memory, as far as this process's leases go."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from paifang.core.leases.accounts import Overdrawn
+from paifang.core.leases.accounts import BudgetAccount, Overdrawn
 from paifang.core.leases.asks import DEADLINE, Accounts, Wish
 from paifang.core.limits import (
     ROUND_UP,
@@ -98,9 +98,12 @@ class Leased:
         account = self._accounts.budgets.get(budget.key)
         if account is None or not account.granted or now - self._seen > DEADLINE:
             return False
-        if account.held + account.unsaid + wish.amount > account.granted:
-            return False
         account.budget = budget
+        claimed = account.claimed
+        if claimed + wish.amount > account.granted:
+            return False
+        if account.spent + account.others + claimed >= budget.quota:  # it was lowered
+            return False
         account.held += wish.amount
         account.used_at = now
         return True
@@ -113,16 +116,40 @@ class Leased:
             self._touch(key, self._clock())
 
     def spend(self, key: str, amount: int) -> None:
-        """A call has cost so much. A budget that nobody asked about is not counted."""
+        """A call has cost so much, and the books will have it once it is shipped.
+
+        A budget that nobody asked about is not counted.
+        """
         account = self._accounts.budgets.get(key)
         if account is not None:
-            account.unsaid += amount
+            account.unshipped += amount
             self._touch(key, self._clock())
 
-    def spent(self, key: str) -> int | None:
-        """Spent of a budget, as far as this process knows; None when it was not asked."""
-        account = self._accounts.budgets.get(key)
-        return None if account is None else account.spent + account.unsaid
+    def unshipped(self) -> dict[str, int]:
+        """What this process has spent and not shipped, by budget; all that are in use."""
+        since = self._clock() - DEADLINE
+        return {
+            key: account.unshipped
+            for key, account in self._accounts.budgets.items()
+            if account.granted or account.claimed or account.used_at > since
+        }
+
+    def shipped(self, amounts: Mapping[str, int], books: Mapping[str, int]) -> None:
+        """The books have it now.
+
+        Args:
+            amounts: What :meth:`unshipped` said before the shipping began.
+            books: What they have by now, by budget; of those that are missing nothing is known.
+        """
+        for key, known in books.items():
+            account = self._accounts.budgets.get(key)
+            if account is not None:
+                amount = min(amounts.get(key, 0), account.unshipped)
+                account.unshipped -= amount
+                # It was granted and is spent: the same room must not be used again.
+                account.granted -= amount
+                account.shipped += amount
+                self._has_read(account, known)
 
     def decide(self, wish: Wish, now: float) -> Decision | None:
         """Everything a call needs, without asking; None when that takes a new lease.
@@ -152,6 +179,13 @@ class Leased:
 
     # Inside.
 
+    def _has_read(self, account: BudgetAccount, known: int) -> None:
+        """The books have been looked into."""
+        account.known_at = now = self._clock()
+        account.known = max(account.known, known)
+        if account.known != account.told:
+            self._touch(account.budget.key, now)
+
     def _touch(self, key: str, now: float) -> None:
         """There may be something to give back, in a while."""
         touched = self._accounts.touched
@@ -164,7 +198,7 @@ class Leased:
         account = None if wish.budget is None else self._accounts.budgets.get(wish.budget.key)
         if account is None or now >= account.empty_until or account.budget != wish.budget:
             return None
-        return Overdrawn(account.spent, account.held + account.others)
+        return Overdrawn(account.spent, account.claimed + account.others)
 
     def _hold_slots(self, bundle: Bundle, now: float) -> None:
         for key in bundle.slot_keys:
@@ -185,10 +219,9 @@ class Leased:
         for key, limit in bundle.slots:
             if accounts.slot(key).held >= limit:
                 return self._refused(bundle, now, weight)
-        for key, tat in zip(bundle.rate_keys, moved, strict=True):
-            rate = accounts.rates[key]
+        for terms, tat in zip(bundle.rates, moved, strict=True):
+            rate = accounts.rate(terms)
             rate.tat, rate.credit = tat, 0
-            accounts.touched.add(key)
         self._hold_slots(bundle, now)
         return self.standing(bundle, now)
 

@@ -1,9 +1,10 @@
 """What runs inside Redis: one call's limits, looked at and taken in one step.
 
 An account is a hash. A rate's holds ``used``, the microseconds of refill that are used up, and
-``at``, the moment of that; both move only forward with Redis's clock, so that a clock set back
-takes nothing from anybody. Slots and budgets hold a field for each process with what it claims,
-always as a whole and never as a difference: an answer that got lost is put right by the next ask.
+``at``, the moment of that, so that a clock that is set takes no more than its step. Slots and
+budgets hold a field for each process with what it claims, always as a whole and never as a
+difference: an answer that got lost is put right by the next ask. Of a budget ``spent`` is what the
+books had when somebody last looked; it only grows.
 """
 
 LIMIT_REACHED, GRANTED, BUDGET_EMPTY = 0, 1, 2
@@ -16,7 +17,7 @@ local me, deadline, take = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local function whole(n) return string.format('%.0f', n) end
 
 local seen = redis.call('ZSCORE', KEYS[1], me)
-local known = seen and now - tonumber(seen) < deadline
+local known = seen and math.abs(now - tonumber(seen)) < deadline
 redis.call('ZADD', KEYS[1], whole(now), me)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', whole(now - 86400000000))
 
@@ -24,7 +25,7 @@ local lives = {[me] = true}
 local function alive(process)
   if lives[process] == nil then
     local score = redis.call('ZSCORE', KEYS[1], process)
-    lives[process] = (score and now - tonumber(score) < deadline) and true or false
+    lives[process] = (score and math.abs(now - tonumber(score)) < deadline) and true or false
   end
   return lives[process]
 end
@@ -54,8 +55,8 @@ for i = 2, #KEYS do
     local old = redis.call('HMGET', key, 'used', 'at')
     local used, at = tonumber(old[1] or 0), tonumber(old[2] or now)
     s.unit, s.period = a[2], a[3]
-    s.at = math.max(at, now)
-    used = math.max(0, used - (s.at - at))
+    s.at = now
+    used = math.max(0, used - math.max(0, now - at))
     s.used = math.max(0, used + a[5] * a[2])
     s.free = math.floor((a[4] - s.used) / a[2])
     if s.free < s.need then s.refused = true end
@@ -67,14 +68,10 @@ for i = 2, #KEYS do
     s.free = a[2] - s.others - s.held
     if s.free < s.need then s.refused = true end
   else
-    -- quota, known, is it fresh, spent since, held; need, more, slack
+    -- quota, known, -, -, held; need, more, slack
     s.held = a[6]
-    local fields = redis.call('HGETALL', key)
-    local spent = redis.call('HGET', key, 'spent')
-    s.others = claims(key, fields)
-    if spent then s.spent = math.max(tonumber(spent) + a[5], a[3])
-    elseif a[4] == 1 then s.spent = a[3]
-    else s.unknown = true; s.refused = true; s.spent = 0 end
+    s.others = claims(key, redis.call('HGETALL', key))
+    s.spent = math.max(tonumber(redis.call('HGET', key, 'spent') or 0), a[3])
     s.free = a[2] - s.spent - s.others - s.held
     if s.free <= 0 then s.refused = true; empty = true end
   end
@@ -107,8 +104,6 @@ for i = 2, #KEYS do
       redis.call('PEXPIRE', key, 86400000)
     else redis.call('HDEL', key, me) end
     answers[#answers + 1] = {whole(claim), whole(s.others), '0'}
-  elseif s.unknown then
-    answers[#answers + 1] = {'0', '0', '-1'}
   else
     local claim = s.held + got
     redis.call('HSET', key, 'spent', whole(s.spent))

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from uuid import uuid4
 
-from paifang.core.leases.accounts import Overdrawn
-from paifang.core.leases.asks import DEADLINE, Answer, Ask, Wish
+from paifang.core.leases.accounts import Budget, Overdrawn
+from paifang.core.leases.asks import DEADLINE, KNOWN_FOR, Answer, Ask, Wish
 from paifang.core.leases.decisions import Away, Decision, Leased
 from paifang.core.leases.script import BUDGET_EMPTY, GRANTED, SCRIPT
 from paifang.core.limits import Bundle
@@ -29,6 +29,7 @@ PER_CALL = 100
 
 _PROCESSES = "leases:processes"
 _MEETS = "return redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0"
+_SIGN_OFF = "return redis.call('ZREM', KEYS[1], ARGV[1])"
 
 
 class Scripts(Protocol):
@@ -74,6 +75,8 @@ class SharedLimits(Leased):
         self._scripts = scripts
         self._spent = spent
         self._queue: list[_Take] = []
+        self._asked: list[_Take] = []
+        """Those that the round under way asks for."""
         self._warned = float("-inf")
         self._readers: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -97,10 +100,11 @@ class SharedLimits(Leased):
             self._task = None
         for reader in list(self._readers):
             reader.cancel()
-        for take in self._queue:
+        for take in self._asked + self._queue:
             self._answer(take, Away())
-        self._queue.clear()
+        self._asked, self._queue = [], []
         await self._run_round([], self._accounts.give_back(self._clock(), idle=0.0))
+        await self._scripts.run_script(_SIGN_OFF, [([_PROCESSES], [self.process])])
 
     async def take(self, wish: Wish) -> Decision:
         """Everything a call needs, with new leases; all or nothing.
@@ -146,7 +150,9 @@ class SharedLimits(Leased):
                 await asyncio.sleep(SETTLE)
 
     def _due(self) -> list[_Take]:
-        """Answer what can be answered; of the rest those that have no account in common."""
+        """Answer what can be answered; of the rest those that have no account in common, and
+        whose budget has been looked up.
+        """
         due: list[_Take] = []
         rest: list[_Take] = []
         busy: set[str] = set()
@@ -156,6 +162,10 @@ class SharedLimits(Leased):
             decision = self.decide(take.wish, self._clock())
             if decision is not None:
                 self._answer(take, decision)
+                continue
+            budget = take.wish.budget
+            if budget is not None and not self._is_known(budget):
+                self._read(take)
                 continue
             keys = self._accounts.keys(take.wish)
             (rest if busy & keys else due).append(take)
@@ -175,14 +185,16 @@ class SharedLimits(Leased):
         runs += [self._script_call(asks, take=True) for asks in asked]
         if not runs:
             runs = [self._script_call([], take=False)]
+        self._asked = takes
         answers = await self._scripts.run_script(SCRIPT, runs)
-        now = self._clock()
+        self._asked = []
+        asked_at, now = now, self._clock()
         if answers is None:
             self._without(takes)
             return
         if self._away or not answers[0][0]:
             self._back()
-        self._seen = now
+        self._seen = asked_at  # Redis may have seen us then, and no later for certain
         for part, answer in zip(parts, answers, strict=False):
             for (key, _), told in zip(part, _numbers(answer[2]), strict=True):
                 self._accounts.heard(key, told, now)
@@ -210,40 +222,38 @@ class SharedLimits(Leased):
             return
         if wish.budget is not None:
             account = self._accounts.budget(wish.budget)
-            if answers[-1][2] < 0:
-                if account.fresh is None:
-                    self._read(take)
-                else:  # read meanwhile, for another call
-                    self._queue.append(take)
-                return
             if verdict == BUDGET_EMPTY:
                 account.empty_until = now + AGAIN
-                self._answer(take, Overdrawn(account.spent, account.held + account.others))
+                self._answer(take, Overdrawn(account.spent, account.claimed + account.others))
                 return
         refused = self._refused(wish.bundle, now, wish.weight)
         self._refusals[wish.bundle] = (now + min(AGAIN, refused.retry_after), wish.weight, refused)
         self._answer(take, refused)
 
+    def _is_known(self, budget: Budget) -> bool:
+        """Whether the books have been looked into for it lately."""
+        return self._clock() - self._accounts.budget(budget).known_at < KNOWN_FOR
+
     def _read(self, take: _Take) -> None:
-        """Look into the books for a budget that Redis does not know, and ask again."""
-
-        async def read() -> None:
-            budget = take.wish.budget
-            assert budget is not None  # noqa: S101  # only budgets are looked up
-            try:
-                self._accounts.budget(budget).fresh = await self._spent(budget.key)
-            except Exception as error:  # noqa: BLE001  # whatever it is, it can't be decided
-                if self._clock() - self._warned >= WARN_EVERY:
-                    self._warned = self._clock()
-                    log.warning("a budget can't be read: %s: %s", type(error).__name__, error)
-                self._answer(take, Away())
-                return
-            self._queue.append(take)
-            self._wake.set()
-
-        task = asyncio.create_task(read(), name="read a budget")
+        """Look into the books for a budget that is new here, and then ask."""
+        task = asyncio.create_task(self._look_up(take), name="read a budget")
         self._readers.add(task)
         task.add_done_callback(self._readers.discard)
+
+    async def _look_up(self, take: _Take) -> None:
+        budget = take.wish.budget
+        assert budget is not None  # noqa: S101  # only budgets are looked up
+        try:
+            known = await self._spent(budget.key)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it can't be decided
+            if self._clock() - self._warned >= WARN_EVERY:
+                self._warned = self._clock()
+                log.warning("a budget can't be read: %s: %s", type(error).__name__, error)
+            self._answer(take, Away())
+            return
+        self._has_read(self._accounts.budget(budget), known)
+        self._queue.append(take)
+        self._wake.set()
 
     def _answer(self, take: _Take, decision: Decision) -> None:
         if not take.future.done():
@@ -264,9 +274,14 @@ class SharedLimits(Leased):
                 "calls of tokens with a quota are refused once what was granted is used up"
             )
         self._away = True
-        self._queue = takes + self._queue
-        for take in self._due():  # none is left over: nobody is asked while Redis is away
-            self._answer(take, Away())
+        waiting, self._queue = takes + self._queue, []
+        for take in waiting:
+            try:
+                decision = self.decide(take.wish, self._clock())
+            except Exception:  # what failed the round may fail here too
+                log.exception("a call's limits can't be decided")
+                decision = None
+            self._answer(take, Away() if decision is None else decision)
 
     def _back(self) -> None:
         if self._away and self._seen > float("-inf"):

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paifang.core.cache import open_cache
+from paifang.core.limits import Limiter
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.local.manager import LocalModels
 from paifang.modules.gateway.logs.flusher import Flusher
 from paifang.modules.gateway.processes import sharing
 from paifang.modules.gateway.processes.guard import Guard
+from paifang.modules.gateway.relay.admission import Admission
 from paifang.modules.gateway.relay.app import Relay
 from paifang.modules.gateway.relay.journal import Journal
 from paifang.modules.gateway.relay.settings import RelaySettings
+from paifang.modules.gateway.relay.shared import SharedAdmission
 from paifang.modules.gateway.relay.upstream import Pool
 from paifang.modules.gateway.settings import GatewaySettings
 from paifang.modules.gateway.snapshot.loader import MESSAGES, VERSION, Loader
@@ -56,9 +59,14 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
             shares=sharing.REDIS if cache.shared else "",
             is_stopping=lambda: runtime.draining,
         )
+        # Before the others can see this process, and so that they find it in the same Redis. What
+        # it has leased goes back when its last call is in the books.
+        limits = await sharing.join(runtime, cache, guard.id, undo)
         await guard.enter()
-        # Left last: whoever takes the place then finds every call in the books.
+        # Left late: whoever takes the place then finds every call in the books.
         undo.push_async_callback(guard.leave)
+        if limits is not None:
+            await sharing.meet_others(runtime, limits)
         local = LocalModels(runtime.settings.home, settings.local)
         undo.push_async_callback(local.close)
         runtime.parts[LocalModels] = local
@@ -74,6 +82,7 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
             directory=folder,
             journal=journal,
             interval=settings.flush_seconds,
+            watcher=None if limits is None else sharing.Books(runtime.db, limits),
         )
         undo.push_async_callback(flusher.stop)
         # Closed before the flusher stops, so that its last flush can remove the segment.
@@ -82,13 +91,12 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
         await flusher.flush()
         flusher.start()
 
-        admission = await sharing.admission(runtime, cache, guard.id, undo)
         pool = Pool()
         undo.push_async_callback(pool.close)
         relay = Relay(
             journal=journal,
             pool=pool,
-            admission=admission,
+            admission=Admission(Limiter()) if limits is None else SharedAdmission(limits),
             internal_key=runtime.secrets.secret_key,
             local=local,
             settings=RelaySettings(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -34,10 +35,36 @@ class Books:
             raise ConnectionError("the database is away")
         return self.spent.get(key, 0)
 
+    def ship(self, one: SharedLimits) -> None:
+        """Store what a process has spent, and tell it."""
+        before = one.unshipped()
+        for key, amount in before.items():
+            self.spent[key] = self.spent.get(key, 0) + amount
+        one.shipped(before, self.spent)
+
 
 @pytest.fixture
 def books() -> Books:
     return Books()
+
+
+@contextlib.asynccontextmanager
+async def shipping(books: Books, all_: list[SharedLimits]) -> AsyncIterator[None]:
+    """Spending reaches the books in a while, and at the end."""
+
+    async def ship() -> None:
+        while True:
+            for one in all_:
+                books.ship(one)
+            await asyncio.sleep(0.03)
+
+    task = asyncio.create_task(ship())
+    try:
+        yield
+    finally:
+        task.cancel()
+        for one in all_:
+            books.ship(one)
 
 
 @contextlib.asynccontextmanager
@@ -197,9 +224,11 @@ async def test_a_budget_is_spent_to_its_end_and_overdrawn_by_one_call(redis_url,
                 one.spend(budget.key, cost)
                 one.let_go(budget.key, cost)
 
-        await asyncio.gather(*(call(one) for one in all_ for _ in range(3)))
+        async with shipping(books, all_):
+            await asyncio.gather(*(call(one) for one in all_ for _ in range(3)))
         assert calls == 715 - 200
-        assert books.reads <= 3 * 3
+        assert books.spent[budget.key] == cost * 715
+        await asyncio.sleep(shared.SETTLE * 4)
         last = await take(all_[0], none, budget=budget, amount=cost)
         assert last == Overdrawn(cost * 715, 0)
 
@@ -210,9 +239,85 @@ async def test_what_a_token_had_spent_is_read_once_and_known(redis_url, books):
     async with processes(redis_url, books, 2) as (one, two):
         assert await take(one, bundle(), budget=budget, amount=1) == Overdrawn(100, 0)
         assert await take(two, bundle(), budget=budget, amount=1) == Overdrawn(100, 0)
-        assert books.reads == 1
+        assert books.reads == 2
         more = Budget("quota:k", 150)
         assert isinstance(await take(two, bundle(), budget=more, amount=1), list)
+        assert books.reads == 2
+
+
+async def test_what_a_killed_process_had_spent_counts_when_its_journal_is_shipped(
+    redis_url, books, monkeypatch
+):
+    monkeypatch.setattr(shared, "DEADLINE", 1.0)
+    budget = Budget("quota:k", 1000)
+    async with processes(redis_url, books, 2) as (dead, alive):
+        assert isinstance(await take(alive, bundle(), budget=budget, amount=1), list)
+        assert isinstance(await take(dead, bundle(), budget=budget, amount=900), list)
+        dead.spend(budget.key, 900)
+        dead.let_go(budget.key, 900)
+        dead._task.cancel()
+        assert isinstance(await take(alive, bundle(), budget=budget, amount=99), list)
+        assert isinstance(await take(alive, bundle(), budget=budget, amount=1), Overdrawn)
+        books.spent[budget.key] = 900  # by whoever finds the journal
+        books.ship(alive)
+        await asyncio.sleep(1.0 + shared.BEAT)
+        assert isinstance(await take(alive, bundle(), budget=budget, amount=1), Overdrawn)
+        alive.let_go(budget.key, 100)
+        await asyncio.sleep(shared.SETTLE * 4)
+        assert isinstance(await take(alive, bundle(), budget=budget, amount=100), list)
+        assert await take(alive, bundle(), budget=budget, amount=1) == Overdrawn(900, 100)
+
+
+async def test_a_redis_that_returns_with_old_numbers_is_told_what_the_books_have(redis_url, books):
+    budget = Budget("quota:k", 1000)
+    client = Redis.from_url(redis_url)
+    async with processes(redis_url, books, 2) as all_:
+        one, two = all_
+        for each in all_:
+            assert isinstance(await take(each, bundle(), budget=budget, amount=400), list)
+            each.spend(budget.key, 400)
+            each.let_go(budget.key, 400)
+        for each in (*all_, *all_):
+            books.ship(each)
+        await asyncio.sleep(asks.IDLE + shared.SETTLE * 4)
+        await client.hset("paifang:lease:quota:k", "spent", 0)
+        assert isinstance(await take(one, bundle(), budget=budget, amount=200), list)
+        assert await take(two, bundle(), budget=budget, amount=1) == Overdrawn(800, 200)
+    await client.aclose()
+
+
+async def test_a_quota_that_is_lowered_stops_what_was_leased(redis_url, books):
+    budget, lowered = Budget("quota:k", 100_000), Budget("quota:k", 10)
+    async with processes(redis_url, books, 1) as (one,):
+        for _ in range(20):
+            assert isinstance(await take(one, bundle(), budget=budget, amount=1), list)
+        account = one._accounts.budgets[budget.key]
+        while account.granted <= account.claimed:
+            assert isinstance(await take(one, bundle(), budget=budget, amount=1), list)
+        wish = Wish(bundle(), 1, lowered, 1)
+        assert one.decide(wish, time.monotonic()) is None
+        assert isinstance(await take(one, bundle(), budget=lowered, amount=1), Overdrawn)
+
+
+async def test_a_rate_that_becomes_0_is_refused_with_numbers(redis_url, books):
+    async with processes(redis_url, books, 1) as (one,):
+        for _ in range(3):
+            assert isinstance(await take(one, bundle(rpm=6000, tpm=6000), 10), list)
+        refused = one.acquire(bundle(rpm=0, tpm=6000), time.monotonic(), 10)
+        assert refused.never
+        assert refused.limit.name == "key-rpm"
+        assert refused.standing[0] < 1
+        assert not any(map(math.isnan, refused.standing))
+
+
+async def test_accounts_at_rest_are_forgotten(redis_url, books, monkeypatch):
+    monkeypatch.setattr(asks, "PRUNE_FROM", 8)
+    async with processes(redis_url, books, 1) as (one,):
+        one._accounts._prune_at = 8
+        for number in range(64):
+            limits = Bundle([Limit("key-rpm", f"k{number}:rpm", Rate(60_000))])
+            assert isinstance(await take(one, limits), list)
+        assert len(one._accounts.rates) < 32
 
 
 async def test_books_that_are_away_leave_a_budget_undecided(redis_url, books):
@@ -221,7 +326,7 @@ async def test_books_that_are_away_leave_a_budget_undecided(redis_url, books):
     async with processes(redis_url, books, 1) as (one,):
         limits = bundle(slots=3)
         assert isinstance(await take(one, limits, budget=budget, amount=1), Away)
-        assert one._accounts.slots["k:slots"].held == 0
+        assert not one._accounts.slots
         books.away = False
         assert isinstance(await take(one, limits, budget=budget, amount=1), list)
 
@@ -347,7 +452,7 @@ async def test_any_mixture_stays_within_its_limits(redis_url, books, seed):
             one.spend(budget.key, cost)
             one.let_go(budget.key, guess)
 
-    async with processes(redis_url, books, 3) as all_:
+    async with processes(redis_url, books, 3) as all_, shipping(books, all_):
         calls = [asyncio.create_task(call(one)) for one in all_ for _ in range(5)]
         await asyncio.sleep(0.05)
         await client.script_flush()
@@ -356,6 +461,7 @@ async def test_any_mixture_stays_within_its_limits(redis_url, books, seed):
     assert served <= rpm + rpm * (time.monotonic() - began) / 60 + 1
     assert spent <= quota + dearest
     assert served
+    assert books.spent[budget.key] == spent
     told = await client.hget("paifang:lease:quota:k", "spent")
     assert int(told or 0) == spent
     assert await client.exists("paifang:lease:k:slots") == 0

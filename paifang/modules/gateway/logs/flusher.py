@@ -8,11 +8,11 @@ import logging
 import math
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import orjson
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -44,6 +44,16 @@ RACES = 5
 REJECTED = "rejected.jsonl"
 
 
+class Watcher(Protocol):
+    """Who wants to know what the database has."""
+
+    def unshipped(self) -> Mapping[str, int]:
+        """What it thinks the database does not have yet; asked before each run."""
+
+    async def shipped(self, before: Mapping[str, int]) -> None:
+        """The database has all that was recorded when :meth:`unshipped` said this."""
+
+
 class Flusher:
     """Ships this process's journal, and the segments that dead processes left beside it.
 
@@ -62,6 +72,7 @@ class Flusher:
         directory: Path,
         journal: Journal | None,
         interval: float = 0.5,
+        watcher: Watcher | None = None,
     ) -> None:
         """Prepare; :meth:`start` begins.
 
@@ -70,11 +81,13 @@ class Flusher:
             directory: The journal's folder.
             journal: This process's own; None where nothing is relayed.
             interval: Seconds between two looks.
+            watcher: Is told what has been stored.
         """
         self._database = database
         self._directory = directory
         self._journal = journal
         self._interval = interval
+        self._watcher = watcher
         self._offsets: dict[str, int] = {}
         self._gone: set[str] = set()
         self._lock = asyncio.Lock()
@@ -131,11 +144,15 @@ class Flusher:
     async def _ship_all(self, *, gently: bool) -> bool:
         """Ship everything; False when there was no time for all of it."""
         whole = True
+        watcher = self._watcher
+        before = {} if watcher is None else watcher.unshipped()
         if self._journal is not None:
             path = self._journal.path
             whole = await self._ship(path, path.name, gently=gently)
         whole = whole and await self._ship_orphans(gently=gently)
         await self._forget()
+        if whole and watcher is not None:
+            await watcher.shipped(before)
         return whole
 
     def _hurried(self, *, gently: bool) -> bool:

@@ -1,7 +1,6 @@
 """Admission where several processes serve the gateway: limits and quotas are leased from Redis."""
 
 import time
-from collections.abc import Iterable
 
 from paifang.core.leases import Away, Budget, Overdrawn, SharedLimits, Wish
 from paifang.core.limits import Refused
@@ -49,13 +48,6 @@ class SharedLedger:
     def __init__(self, limits: SharedLimits) -> None:
         self._limits = limits
 
-    def use(self, tokens: Iterable[Token]) -> None:
-        """Nothing to take over: each call tells what its token had spent."""
-
-    def spent(self, token_id: str) -> int:
-        """Nanos this token has spent, in all processes; 0 before its first call here."""
-        return self._limits.spent(PREFIX + token_id) or 0
-
     def let_go(self, token_id: str, nanos: int) -> None:
         """A call that had set so much aside is over."""
         self._limits.let_go(PREFIX + token_id, nanos)
@@ -74,8 +66,8 @@ class SharedAdmission:
         self._plans = Plans()
 
     def use(self, snapshot: Snapshot) -> None:
-        """Take over a new snapshot's tokens."""
-        self.ledger.use(snapshot.tokens.values())
+        """Decide by a new snapshot."""
+        del snapshot  # each call brings its token
         self._plans.clear()
 
     def admit(self, caller: Caller, request: Request, price: Price | None) -> Admitted | None:
@@ -93,7 +85,7 @@ class SharedAdmission:
         token = caller.token
         if token is not None and token.quota is not None:
             cost = 0 if price is None else estimate_cost(estimate, most_output(request), price)
-            budget = Budget(PREFIX + token.id, token.quota, token.used)
+            budget = Budget(PREFIX + token.id, token.quota)
             wish = Wish(plan.bundle, estimate, budget, max(1, cost))
         decision = self.limits.decide(wish, time.monotonic())
         if isinstance(decision, list):

@@ -149,7 +149,8 @@ class Connection(asyncio.Protocol):
     def fail(self, kind: ErrorKind, message: str) -> None:
         """Drop the connection and tell the answer in progress, if there is one, why."""
         response = self._response
-        sent = self._turn != self._writes.turn
+        writes = self._writes
+        sent = self._turn != writes.turn and self._transport not in writes.skipped
         self.drop()
         if response is not None:
             response.fail(UpstreamError(kind, message, sent=sent))
