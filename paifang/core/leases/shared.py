@@ -80,6 +80,7 @@ class SharedLimits(Leased):
         self._warned = float("-inf")
         self._readers: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     async def start(self) -> None:
         """Register this process. A Redis that is away is no error: it may come back."""
@@ -93,6 +94,7 @@ class SharedLimits(Leased):
 
     async def close(self) -> None:
         """Give everything back."""
+        self._closing = True
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -127,11 +129,13 @@ class SharedLimits(Leased):
     # Inside: asking. One round at a time, so that answers come in the order of the asks.
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             if not self._queue:
                 pause = SETTLE if self._accounts.touched and not self._away else BEAT
+                # Not wait_for: before Python 3.12 it may swallow a cancellation.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
             self._wake.clear()
             takes: list[_Take] = []
             try:
