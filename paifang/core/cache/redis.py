@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import logging
 import time
@@ -154,7 +155,7 @@ class RedisCache:
     async def _run_script(
         self, script: str, calls: Sequence[tuple[list[str], list[Any]]]
     ) -> list[Any]:
-        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        digest = _digest(script)
         answers: list[Any] = []
         loaded = False
         while len(answers) < len(calls):
@@ -261,6 +262,12 @@ class RedisCache:
         if self._away:
             self._away = False
             logger.info("Redis answers again")
+
+
+@functools.cache
+def _digest(script: str) -> str:
+    """What Redis knows a script by."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _millis(seconds: float) -> int:

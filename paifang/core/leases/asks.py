@@ -92,16 +92,6 @@ class Accounts:
             asks.append(_budget(account, account.claimed, wish.amount, more, slack))
         return asks
 
-    def take_in(self, wish: Wish, answers: list[Answer], now: float) -> None:
-        """What Redis answered to :meth:`ask`."""
-        at = iter(answers)
-        for key in wish.bundle.rate_keys:
-            self.heard(key, next(at), now)
-        for key in wish.bundle.slot_keys:
-            self.heard(key, next(at), now)
-        if wish.budget is not None:
-            self.heard(wish.budget.key, next(at), now)
-
     def heard(self, key: str, answer: Answer, now: float) -> None:
         """What Redis answered about one account."""
         got, told, spent = answer

@@ -30,17 +30,19 @@ local function alive(process)
   return lives[process]
 end
 
--- What the others claim; what the dead claimed is struck out.
-local function claims(key, fields)
-  local sum = 0
+-- What the others claim, and what is spent; what the dead claimed is struck out.
+local function claims(key)
+  local sum, spent = 0, 0
+  local fields = redis.call('HGETALL', key)
   for i = 1, #fields, 2 do
     local process = fields[i]
-    if process ~= me and process ~= 'spent' then
+    if process == 'spent' then spent = tonumber(fields[i + 1])
+    elseif process ~= me then
       if alive(process) then sum = sum + tonumber(fields[i + 1])
       else redis.call('HDEL', key, process) end
     end
   end
-  return sum
+  return sum, spent
 end
 
 local answers, states, refused, empty = {}, {}, false, false
@@ -64,14 +66,14 @@ for i = 2, #KEYS do
   elseif kind == 'slots' then
     -- limit, -, -, -, held; need, more, slack
     s.held = a[6]
-    s.others = claims(key, redis.call('HGETALL', key))
+    s.others = claims(key)
     s.free = a[2] - s.others - s.held
     if s.free < s.need then s.refused = true end
   else
     -- quota, known, -, -, held; need, more, slack
     s.held = a[6]
-    s.others = claims(key, redis.call('HGETALL', key))
-    s.spent = math.max(tonumber(redis.call('HGET', key, 'spent') or 0), a[3])
+    s.others, s.spent = claims(key)
+    s.spent = math.max(s.spent, a[3])
     s.free = a[2] - s.spent - s.others - s.held
     if s.free <= 0 then s.refused = true; empty = true end
   end

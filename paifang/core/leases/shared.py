@@ -199,11 +199,11 @@ class SharedLimits(Leased):
         if self._away or not answers[0][0]:
             self._back()
         self._seen = asked_at  # Redis may have seen us then, and no later for certain
-        for part, answer in zip(parts, answers, strict=False):
-            for (key, _), told in zip(part, _numbers(answer[2]), strict=True):
+        for asks, answer in zip([*parts, *asked], answers, strict=False):
+            for (key, _), told in zip(asks, _numbers(answer[2]), strict=True):
                 self._accounts.heard(key, told, now)
         for take, answer in zip(takes, answers[len(parts) :], strict=False):
-            self._take_in(take, answer[1], _numbers(answer[2]), now)
+            self._take_in(take, answer[1], now)
         if self._queue:
             self._wake.set()
 
@@ -214,9 +214,8 @@ class SharedLimits(Leased):
             arguments += fields
         return keys, arguments
 
-    def _take_in(self, take: _Take, verdict: int, answers: list[Answer], now: float) -> None:
+    def _take_in(self, take: _Take, verdict: int, now: float) -> None:
         wish = take.wish
-        self._accounts.take_in(wish, answers, now)
         if verdict == GRANTED:
             decision = self.decide(wish, now)
             if decision is not None:
