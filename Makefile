@@ -16,7 +16,7 @@ PIP := $(PY) -m pip -qq --disable-pip-version-check --no-input
 # Faster than pip and in dev.txt, so it is there once the tools are.
 UV := $(VENV)/bin/uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url $(if $(UPGRADE),--upgrade)
+	--no-header --no-emit-index-url --no-strip-extras $(if $(UPGRADE),--upgrade)
 
 # An address may be given as HOST=..., PORT=..., HOME_DIR=... behind "make run", or in the
 # environment as PAIFANG_HOST and so on. A HOST that a shell exports is not meant for us.
