@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from paifang.core.module import Module, load
 from paifang.modules.access.module import module as access
+from paifang.modules.accounts.module import module as accounts
 from paifang.modules.gateway.module import module as gateway
 
 if TYPE_CHECKING:
     from paifang.core.settings import Section
 
-MODULES: tuple[Module, ...] = (access, gateway)
+MODULES: tuple[Module, ...] = (access, accounts, gateway)
 
 CORE_TABLES = (
     "paifang.core.audit",

@@ -1,9 +1,11 @@
 """Who is calling, and whether they may: deny by default, declared on every route."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -11,6 +13,7 @@ from fastapi.security import HTTPBearer
 from paifang.core.errors import Forbidden, Unauthenticated
 from paifang.core.module import load
 from paifang.core.query import check_query
+from paifang.core.scope import EVERYTHING, OWN, Scope
 
 # auto_error off: our own answer is a problem+json. It is here for the OpenAPI document alone,
 # where it makes "Authorize" appear; the authenticators read the header.
@@ -27,13 +30,31 @@ class Principal:
     """For people to read."""
     kind: str = "person"
     """``person``, ``administrator_key`` or ``operator`` (a command, the first start)."""
-    permissions: frozenset[str] = field(default_factory=frozenset)
+    user_id: UUID | None = None
+    """The person; None for keys and commands, which own no rows."""
+    department_id: UUID | None = None
+    """Where the person belongs, if anywhere."""
+    session_id: UUID | None = None
+    """The session of a person who has signed in."""
+    grants: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}))
+    """The permissions that are held, each with the rows it is held for."""
     all_permissions: bool = False
-    """True for the administrator key: it may do everything."""
+    """True for the administrator key: it may do everything, to every row."""
+    needed: str | None = None
+    """The permission that the route requires, which decides :attr:`scope`."""
 
     def may(self, permission: StrEnum) -> bool:
-        """Whether the caller holds the permission."""
-        return self.all_permissions or permission.value in self.permissions
+        """Whether the caller holds the permission, for whichever rows."""
+        return self.all_permissions or permission.value in self.grants
+
+    @property
+    def scope(self) -> Scope:
+        """The rows that the caller sees under the permission that the route requires."""
+        return EVERYTHING if self.all_permissions else self.grants.get(self.needed or "", OWN)
+
+    def under(self, permission: StrEnum) -> "Principal":
+        """The same caller, with the rows of another permission than the route's."""
+        return replace(self, needed=permission.value)
 
 
 async def principal(request: Request) -> Principal:
@@ -51,6 +72,9 @@ async def principal(request: Request) -> Principal:
                 break
         else:
             raise Unauthenticated("Send the administrator key as `Authorization: Bearer <key>`.")
+        for permission in declared_access(request.scope.get("route")):
+            if permission is not None:
+                known = known.under(permission)
         request.state.principal = known
     return cast("Principal", known)
 

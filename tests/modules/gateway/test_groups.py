@@ -13,6 +13,7 @@ from paifang.core.auth import Principal
 from paifang.core.db import Database, read_version
 from paifang.core.errors import AppError
 from paifang.core.runtime import Runtime
+from paifang.core.scope import EVERYTHING
 from paifang.modules.gateway.groups import service
 from paifang.modules.gateway.groups.models import Group
 from paifang.modules.gateway.tokens import service as tokens
@@ -238,7 +239,7 @@ async def test_a_new_group_follows_the_setting_for_models_without_a_price(
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_each_route_asks_for_its_permission(api: httpx.AsyncClient, runtime: Runtime) -> None:
     async def reader(*_: Any) -> Principal:
-        return Principal("r", "Reader", permissions=frozenset({"gateway.groups:read"}))
+        return Principal("r", "Reader", grants={"gateway.groups:read": EVERYTHING})
 
     await make(api, id="team")
     runtime.authenticators = (reader,)

@@ -1,0 +1,1 @@
+"""Departments: the tree that people, and what is theirs, belong to."""

@@ -1,0 +1,1 @@
+"""Menus: the console's, as the modules bring it and an administrator has dressed it."""

@@ -1,0 +1,1 @@
+"""Positions: what people are in the organisation. They grant nothing."""

@@ -1,0 +1,1 @@
+"""Roles: which permissions people hold, and for which rows."""

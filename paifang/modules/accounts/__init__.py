@@ -1,0 +1,1 @@
+"""Accounts: the people, how they come in, and their sessions."""

@@ -1,0 +1,1 @@
+"""Sessions: a signed-in person on a device."""
