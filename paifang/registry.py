@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from paifang.core.module import Module, load
 from paifang.modules.access.module import module as access
 from paifang.modules.gateway.module import module as gateway
+from paifang.modules.system.module import module as system
 
 if TYPE_CHECKING:
     from paifang.core.settings import Section
 
-MODULES: tuple[Module, ...] = (access, gateway)
+MODULES: tuple[Module, ...] = (access, system, gateway)
 
 CORE_TABLES = (
     "paifang.core.audit",
