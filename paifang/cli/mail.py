@@ -4,8 +4,8 @@ import asyncio
 
 import click
 
-from paifang.cli.findings import report
 from paifang.cli.opening import load_settings, option_home, plain_errors
+from paifang.cli.reports import report
 from paifang.core.commands import json_option
 from paifang.core.mail import BadMail
 from paifang.core.mail.checkup import DnsNames, examine, send_trial

@@ -7,7 +7,6 @@ import click
 import orjson
 
 from paifang import checks, migrate
-from paifang.cli.findings import report
 from paifang.cli.mail import doctor_mail
 from paifang.cli.opening import (
     existing_runtime,
@@ -16,6 +15,7 @@ from paifang.cli.opening import (
     plain_errors,
     runtime_from,
 )
+from paifang.cli.reports import report
 from paifang.core.commands import json_option
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
