@@ -7,6 +7,7 @@ import stat
 from paifang import __version__, checks
 from paifang.core.cache import open_cache
 from paifang.core.jobs.view import findings as jobs_findings
+from paifang.core.mail.ways import open_ways
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
 
@@ -84,14 +85,24 @@ async def _redis(runtime: Runtime) -> list[Finding]:
 
 
 def _mail(runtime: Runtime) -> list[Finding]:
-    if runtime.settings.mail.smtp_url.get_secret_value():
-        return [Finding("ok", "mail", f"by SMTP, from {runtime.settings.mail.sender}")]
+    settings = runtime.settings.mail
+    ways = open_ways(settings)
+    if not ways:
+        return [
+            Finding(
+                "off",
+                "mail",
+                "every mail stays in the dev inbox and is not sent",
+                "set PAIFANG_MAIL_PROVIDERS or PAIFANG_MAIL_SMTP_URL to send them",
+            )
+        ]
+    order = ", then ".join(way.name for way in ways)
     return [
         Finding(
-            "off",
+            "ok",
             "mail",
-            "every mail stays in the dev inbox and is not sent",
-            "set PAIFANG_MAIL_SMTP_URL to send them",
+            f"by {order}, from {settings.sender}",
+            "`paifang doctor mail` looks closer",
         )
     ]
 

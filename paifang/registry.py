@@ -8,11 +8,12 @@ from paifang.core.module import Module, load
 from paifang.modules.access.module import module as access
 from paifang.modules.accounts.module import module as accounts
 from paifang.modules.gateway.module import module as gateway
+from paifang.modules.system.module import module as system
 
 if TYPE_CHECKING:
     from paifang.core.settings import Section
 
-MODULES: tuple[Module, ...] = (access, accounts, gateway)
+MODULES: tuple[Module, ...] = (access, accounts, system, gateway)
 
 CORE_TABLES = (
     "paifang.core.audit",

@@ -1,14 +1,13 @@
 """Commands that look after an installation."""
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 import orjson
 
 from paifang import checks, migrate
-from paifang.cli.findings import print_findings
+from paifang.cli.mail import doctor_mail
 from paifang.cli.opening import (
     existing_runtime,
     load_settings,
@@ -16,7 +15,8 @@ from paifang.cli.opening import (
     plain_errors,
     runtime_from,
 )
-from paifang.core.commands import json_option, print_json
+from paifang.cli.reports import report
+from paifang.core.commands import json_option
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
 from paifang.doctor import diagnose
@@ -25,15 +25,6 @@ from paifang.doctor import diagnose
 async def _closing(runtime: Runtime, findings: list[Finding]) -> list[Finding]:
     await runtime.db.close()
     return findings
-
-
-def _report(findings: list[Finding], *, as_json: bool) -> None:
-    if as_json:
-        print_json([asdict(f) for f in findings])
-    else:
-        print_findings(findings)
-    if any(f.level == "error" for f in findings):
-        raise SystemExit(1)
 
 
 @click.command()
@@ -52,16 +43,18 @@ def check(ctx: click.Context, *, as_json: bool) -> None:
 
     with plain_errors():
         findings = asyncio.run(run())
-    _report(findings, as_json=as_json)
+    report(findings, as_json=as_json)
     if not as_json:
         click.echo("All checks passed.")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
     """Say what is on, what is off and why, and what to do about it."""
+    if ctx.invoked_subcommand is not None:
+        return
 
     async def run() -> list[Finding]:
         runtime = existing_runtime(option_home(ctx))
@@ -69,7 +62,10 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
 
     with plain_errors():
         findings = asyncio.run(run())
-    _report(findings, as_json=as_json)
+    report(findings, as_json=as_json)
+
+
+doctor.add_command(doctor_mail)
 
 
 @click.command("migrate")

@@ -152,7 +152,7 @@ def test_the_changelog_has_this_version_first() -> None:
         ("paifang sreve", "paifang has no command sreve"),
         ("paifang serve --only nothing", "paifang serve --only takes no nothing"),
         ("paifang up --prot 1", "paifang up has no option --prot"),
-        ("paifang doctor now", "paifang doctor takes no now"),
+        ("paifang check now", "paifang check takes no now"),
     ],
 )
 def test_a_wrong_command_in_a_document_would_be_found(line: str, said: str) -> None:

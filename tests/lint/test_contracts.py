@@ -23,6 +23,7 @@ FILES = [
     "paifang/core/limits.py",
     "paifang/core/auth.py",
     "paifang/modules/access/module.py",
+    "paifang/modules/system/module.py",
     "paifang/modules/access/administrator/service.py",
     f"{GATEWAY}/module.py",
     f"{GATEWAY}/relay/app.py",

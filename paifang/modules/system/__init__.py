@@ -1,0 +1,1 @@
+"""System: pages over the tables of core."""

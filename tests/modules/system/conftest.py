@@ -1,0 +1,39 @@
+"""The API of system as a client sees it, on a real database."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from paifang.api import create_api
+from paifang.core.db import Database
+from paifang.core.runtime import Runtime
+from paifang.core.secrets import open_secrets
+from paifang.core.settings import CoreSettings
+from paifang.registry import MODULES
+
+
+@pytest.fixture
+def runtime(settings: CoreSettings, db: Database) -> Runtime:
+    """A process on this test's database, without its parts that run beside requests."""
+    return Runtime(
+        settings=settings,
+        db=db,
+        secrets=open_secrets(settings),
+        modules=MODULES,
+        authenticators=tuple(a for module in MODULES for a in module.authenticators),
+    )
+
+
+@pytest.fixture
+async def api(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the administrator key; paths begin below ``/api/v1/system/mail``."""
+    key = runtime.settings.admin_key.get_secret_value()
+    app = create_api(runtime.modules)
+    app.state.runtime = runtime
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://paifang.test/api/v1/system/mail",
+        headers={"Authorization": f"Bearer {key}"},
+    ) as client:
+        yield client
