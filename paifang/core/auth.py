@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from paifang.core.errors import Forbidden, Unauthenticated
 from paifang.core.module import load
@@ -17,7 +17,13 @@ from paifang.core.scope import EVERYTHING, OWN, Scope
 
 # auto_error off: our own answer is a problem+json. It is here for the OpenAPI document alone,
 # where it makes "Authorize" appear; the authenticators read the header.
-_bearer = HTTPBearer(auto_error=False, description="The administrator key.")
+_bearer = HTTPBearer(auto_error=False, description="An access token, or the administrator key.")
+_password = OAuth2PasswordBearer(
+    "/api/v1/auth/token",
+    refreshUrl="/api/v1/auth/token",
+    auto_error=False,
+    description="Your mail address and password.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,9 @@ async def principal(request: Request) -> Principal:
             if known is not None:
                 break
         else:
-            raise Unauthenticated("Send the administrator key as `Authorization: Bearer <key>`.")
+            raise Unauthenticated(
+                "Sign in, or send the administrator key as `Authorization: Bearer <key>`."
+            )
         for permission in declared_access(request.scope.get("route")):
             if permission is not None:
                 known = known.under(permission)
@@ -93,7 +101,10 @@ def require(permission: StrEnum) -> Any:
     """
 
     async def check(
-        request: Request, caller: Caller, _scheme: Annotated[Any, Depends(_bearer)]
+        request: Request,
+        caller: Caller,
+        _scheme: Annotated[Any, Depends(_bearer)],
+        _other: Annotated[Any, Depends(_password)],
     ) -> None:
         if not caller.may(permission):
             raise Forbidden(f"This needs the permission {permission.value}.")
