@@ -20,19 +20,35 @@ S = TypeVar("S", bound="Select[Any] | Update | Delete")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Rows beside one's own: all of them, or those of some departments."""
+    """The rows for which a permission is held: all, or one's own and those of some departments."""
 
     everything: bool = False
     departments: frozenset[UUID] = frozenset()
+    own: bool = True
+    """False where the permission is not held at all."""
 
     def __or__(self, other: "Scope") -> "Scope":
         """What either of them holds."""
-        return Scope(self.everything or other.everything, self.departments | other.departments)
+        return Scope(
+            self.everything or other.everything,
+            self.departments | other.departments,
+            self.own or other.own,
+        )
+
+    def within(self, other: "Scope") -> bool:
+        """Whether the other holds at least this much."""
+        return other.everything or (
+            not self.everything
+            and self.departments <= other.departments
+            and (other.own or not self.own)
+        )
 
 
 OWN = Scope()
 """One's own rows alone."""
 EVERYTHING = Scope(everything=True)
+NOTHING = Scope(own=False)
+"""Of a permission that is not held."""
 
 
 class Scoped:
