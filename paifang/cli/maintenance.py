@@ -79,7 +79,6 @@ def migrate_command(ctx: click.Context) -> None:
 
     An SQLite database is backed up first. A database made by a newer version is refused.
     """
-
     from paifang.modules.access.roles.service import seed  # noqa: PLC0415  # for this command alone
 
     async def run() -> bool:
