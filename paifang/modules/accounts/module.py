@@ -14,6 +14,7 @@ module = Module(
         "paifang.modules.accounts.sessions.router:router",
     ),
     permissions=AccountsPermission,
+    member_permissions=(AccountsPermission.SELF,),
     params=(REGISTRATION, NEW_PEOPLE),
     settings={"accounts": "paifang.modules.accounts.settings:AccountsSettings"},
     authenticators=("paifang.modules.accounts.entry.authenticator:signed_in",),

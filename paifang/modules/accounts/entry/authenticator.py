@@ -1,6 +1,7 @@
 """Recognises a signed-in person in a request: one statement, so that what changes acts at once."""
 
 import time
+from typing import Any
 
 from fastapi import Request
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from paifang.core.auth import Principal
 from paifang.core.db import utc_now
 from paifang.core.runtime import Runtime
 from paifang.core.scope import unscoped
-from paifang.modules.accounts import authority
+from paifang.modules.access.roles.grants import access_version, grants_at
 from paifang.modules.accounts.entry.seen import Seen
 from paifang.modules.accounts.entry.service import tokens_of
 from paifang.modules.accounts.sessions.errors import SessionEnded
@@ -34,17 +35,18 @@ async def signed_in(request: Request, runtime: Runtime) -> Principal | None:
         access = tokens_of(runtime).read_access(token, now=time.time())
     except TokenError as error:
         raise SessionEnded(f"The access token counts no longer: {error}.") from error
+    columns: list[Any] = [
+        User.display_name,
+        User.status,
+        User.department_id,
+        User.last_seen_at,
+        Session.used_at,
+        Session.expires_at,
+        Session.ended_at,
+        access_version().label("access"),
+    ]
     statement = unscoped(
-        select(
-            User.display_name,
-            User.status,
-            User.department_id,
-            User.last_seen_at,
-            Session.used_at,
-            Session.expires_at,
-            Session.ended_at,
-            authority.version(),
-        )
+        select(*columns)
         .join(Session, Session.user_id == User.id)
         .where(Session.id == access.session_id, User.id == access.user_id),
         "who is calling is what is being asked",
@@ -57,8 +59,8 @@ async def signed_in(request: Request, runtime: Runtime) -> Principal | None:
         settings = runtime.settings.area(AccountsSettings)
         if not within(row.used_at, row.expires_at, row.ended_at, settings=settings, now=now):
             raise SessionEnded
-        found = await authority.grants(
-            session, version=row[7], user_id=access.user_id, department_id=row.department_id
+        found = await grants_at(
+            session, version=row.access, user_id=access.user_id, department_id=row.department_id
         )
     seen: Seen | None = runtime.parts.get(Seen)
     if seen is not None:

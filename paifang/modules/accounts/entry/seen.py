@@ -42,14 +42,16 @@ class Seen:
             return 0
         async with self._database.transaction() as session:
             for user_id, at in sorted(noted.items()):  # one order, so that processes don't deadlock
-                statement = update(User).where(
-                    User.id == user_id,
-                    or_(User.last_seen_at.is_(None), User.last_seen_at < at),
+                statement = unscoped(
+                    update(User).where(
+                        User.id == user_id,
+                        or_(User.last_seen_at.is_(None), User.last_seen_at < at),
+                    ),
+                    "about the person who was here",
                 )
                 # updated_at is about what somebody changed.
-                values = {"last_seen_at": at, "updated_at": User.updated_at}
                 await session.execute(
-                    unscoped(statement.values(values), "about themselves"),
+                    statement.values(last_seen_at=at, updated_at=User.updated_at),
                     execution_options={"synchronize_session": False},
                 )
         return len(noted)

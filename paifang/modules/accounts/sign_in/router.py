@@ -46,7 +46,7 @@ class OAuthRoute(APIRoute):
         errors = {422: "invalid_request", 503: "temporarily_unavailable"}
         body = {"error": errors.get(status, "invalid_grant"), "error_description": detail}
         kept = {k: v for k, v in (headers or {}).items() if k != "WWW-Authenticate"}
-        answered = status if status >= 429 else 400
+        answered = status if status in {429, 503} else 400
         return Response(orjson.dumps(body), answered, kept, "application/json")
 
 
@@ -59,7 +59,7 @@ async def token(
     grant_type: Annotated[str, Form(max_length=32, pattern="^(password|refresh_token)$")],
     username: Annotated[str, Form(max_length=254)] = "",
     password: Annotated[str, Form(max_length=512)] = "",
-    refresh_token: Annotated[str, Form(max_length=256)] = "",
+    refresh_token: Annotated[str, Form(max_length=2048)] = "",
 ) -> ProgramTokens:
     """Tokens for a program and for "Authorize" in the API reference (OAuth 2).
 
