@@ -1,13 +1,13 @@
 """Mails know their template and their way out, and can be counted by mailbox.
 
-Revision 0005, after 0003. Made 2026-11-30.
+Revision 0005, after 0004. Made 2026-11-30.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from paifang.core import audit
 from paifang.core.auth import Principal
 from paifang.core.db import utc_now
+from paifang.core.mail import NewSignIn
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts import mails
 from paifang.modules.accounts.entry.client import Client
@@ -104,16 +105,13 @@ async def let_in(
         await mails.send(
             session,
             to=user.email,
-            template="new_sign_in",
             locale=user.locale,
-            values={
-                "name": user.display_name,
-                "device": device_name(client.origin.agent) or "-",
-                "address": client.address or "-",
-                "place": client.origin.place or "-",
-                "time": begun.created_at.strftime("%Y-%m-%d %H:%M UTC"),
-                "link": f"{runtime.base_url}/account/security",
-            },
+            values=NewSignIn(
+                link=mails.page(runtime, mails.SECURITY),
+                device=device_name(client.origin.agent),
+                address=_where(client),
+                at=begun.created_at,
+            ),
             dedupe_key=f"new_sign_in:{begun.id.hex}",
         )
     audit.record(
@@ -172,6 +170,11 @@ async def _end_previous(session: AsyncSession, runtime: Runtime, client: Client)
         except TokenError:
             return
         await sessions.end_of_token(session, token=known)
+
+
+def _where(client: Client) -> str:
+    place = client.origin.place
+    return f"{client.address} ({place})" if place else client.address
 
 
 def _entry(runtime: Runtime, user: User, session: Session, client: Client) -> Entry:

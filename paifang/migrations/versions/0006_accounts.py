@@ -1,6 +1,6 @@
 """Throttles, links by mail, invitations, and where a session is.
 
-Revision 0005, after 0004. Made 2026-11-30.
+Revision 0006, after 0005. Made 2026-11-30.
 """
 
 import sqlalchemy as sa
@@ -8,8 +8,8 @@ from alembic import op
 
 from paifang.core.db import UtcDateTime
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
