@@ -1,4 +1,4 @@
-"""The mails of accounts: where their links lead, and that an address that takes none stops nothing."""
+"""The mails of accounts: where their links lead. An address that takes none stops nothing."""
 
 import logging
 

@@ -16,6 +16,8 @@ class Purpose(StrEnum):
     """What a link is good for; it is good for nothing else."""
 
     VERIFY = "verify"
+    RESEND = "resend"
+    """Somebody asks for the mail of :attr:`VERIFY` again."""
     RESET = "reset"
     EMAIL = "email"
     """To confirm a new address."""

@@ -149,6 +149,16 @@ async def open_sessions(
     return list(found)
 
 
+async def all_of(session: AsyncSession, *, user_id: UUID) -> list[Session]:
+    """Somebody's sessions, ended ones too, the newest first."""
+    found = await session.scalars(
+        select(Session)
+        .where(Session.user_id == user_id)
+        .order_by(Session.created_at.desc(), Session.id)
+    )
+    return list(found)
+
+
 async def end(session: AsyncSession, *, session_id: UUID, user_id: UUID, reason: Ended) -> None:
     """End one of somebody's sessions; its tokens are refused from the next request on.
 
@@ -187,6 +197,14 @@ async def end_all(
 def _end(found: Session, reason: Ended, now: datetime) -> None:
     found.ended_at = now
     found.ended_reason = reason.value
+
+
+async def erase_of(session: AsyncSession, *, user_id: UUID) -> None:
+    """Delete the rows of somebody's sessions: addresses and browsers are personal."""
+    await session.execute(
+        delete(Session).where(Session.user_id == user_id),
+        execution_options={"synchronize_session": False},
+    )
 
 
 async def need_recent(

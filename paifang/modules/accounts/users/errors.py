@@ -15,10 +15,3 @@ class EmailTaken(Conflict):
 
     code = "email_taken"
     title = "Another account has this mail address"
-
-
-class LastAdministrator(Conflict):
-    """Somebody who can sign in must stay administrator."""
-
-    code = "last_administrator"
-    title = "This is the last administrator"
