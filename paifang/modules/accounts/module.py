@@ -2,4 +2,7 @@
 
 from paifang.core.module import Module
 
-module = Module(name="accounts")
+module = Module(
+    name="accounts",
+    scoped={"user": "paifang.modules.accounts.users.models:User"},
+)
