@@ -161,9 +161,8 @@ async def list_page(
 ) -> Page[RoleDetail]:
     """A page of roles in their order; ``search`` is a part of the code or name."""
     order = order_by(paging.sort, SORTS, "sort")
-    statement = select(Role).order_by(Role.built_in.desc(), order, Role.id)
-    if paging.sort:
-        statement = select(Role).order_by(order, Role.id)
+    first = () if paging.sort else (Role.built_in.desc(),)
+    statement = select(Role).order_by(*first, order, Role.code)
     if status is not None:
         statement = statement.where(Role.status == status)
     if search:
