@@ -49,22 +49,22 @@ class Principal:
     needed: str | None = None
     """The permission that the route requires, which decides :attr:`scope`."""
 
-    def may(self, permission: StrEnum) -> bool:
+    def may(self, permission: str) -> bool:
         """Whether the caller holds the permission, for whichever rows."""
-        return self.all_permissions or permission.value in self.grants
+        return self.all_permissions or permission in self.grants
 
     @property
     def scope(self) -> Scope:
         """The rows that the caller sees under the permission that the route requires."""
         return EVERYTHING if self.all_permissions else self.grants.get(self.needed or "", NOTHING)
 
-    def scope_of(self, permission: StrEnum) -> Scope:
+    def scope_of(self, permission: str) -> Scope:
         """The rows that the caller sees under a permission; none when it is not held."""
-        return EVERYTHING if self.all_permissions else self.grants.get(permission.value, NOTHING)
+        return EVERYTHING if self.all_permissions else self.grants.get(permission, NOTHING)
 
-    def under(self, permission: StrEnum) -> "Principal":
+    def under(self, permission: str) -> "Principal":
         """The same caller, with the rows of another permission than the route's."""
-        return replace(self, needed=permission.value)
+        return replace(self, needed=str(permission))
 
 
 async def principal(request: Request) -> Principal:

@@ -27,6 +27,7 @@ module = Module(
     ),
     permissions=AccountsPermission,
     member_permissions=(AccountsPermission.SELF,),
+    scoped={"user": f"{_HERE}.users.models:User"},
     menu=(
         Menu(
             "accounts.users",

@@ -22,9 +22,7 @@ async def work(runtime: Runtime) -> list[str]:
     async with runtime.db.transaction() as session:
         waiting = list(await session.scalars(select(Outbox).order_by(Outbox.id)))
         waiting = [entry for entry in waiting if entry.job in known]
-        await session.execute(
-            delete(Outbox).where(Outbox.id.in_([entry.id for entry in waiting]))
-        )
+        await session.execute(delete(Outbox).where(Outbox.id.in_([entry.id for entry in waiting])))
     for entry in waiting:
         for attempt in (1, 2):
             run = Run(
