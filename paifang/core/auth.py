@@ -75,7 +75,9 @@ async def principal(request: Request) -> Principal:
             if known is not None:
                 break
         else:
-            raise Unauthenticated("Send the administrator key as `Authorization: Bearer <key>`.")
+            raise Unauthenticated(
+                "Sign in, or send the administrator key as `Authorization: Bearer <key>`."
+            )
         for permission in declared_access(request.scope.get("route")):
             if permission is not None:
                 known = known.under(permission)
