@@ -234,3 +234,52 @@ async def test_a_redis_that_forgot_everything_behind_a_late_ask_is_told_anew(red
         await asyncio.sleep(shared.BEAT + 0.6)
         assert isinstance(await take(two, limits), Refused)
     await client.aclose()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_on_bad_lines_no_money_is_lost_and_nothing_stays_claimed(redis_url, books, seed):
+    """Asks and answers get lost, asks run late: the quota holds, and all is free behind it."""
+    dice = random.Random(seed)
+    quota = dice.choice([3000, 10**18])
+    limits, budget = bundle(slots=30), Budget("quota:k", quota)
+    books.spent[budget.key] = quota - 3000
+    client = Redis.from_url(redis_url)
+    spent = dearest = 0
+    over = False
+
+    async def call(one: SharedLimits) -> None:
+        nonlocal spent, dearest
+        while not over:
+            guess = dice.randint(1, 20)
+            decision = await take(one, limits, budget=budget, amount=guess)
+            await asyncio.sleep(dice.choice([0, 0.001, 0.01]))
+            if isinstance(decision, list):
+                cost = dice.randint(0, guess)
+                spent, dearest = spent + cost, max(dearest, guess)
+                one.finish(limits, 0, time.monotonic())
+                one.spend(budget.key, cost)
+                one.let_go(budget.key, guess)
+
+    async with processes(redis_url, books, 3) as all_, shipping(books, all_):
+        calls = [asyncio.create_task(call(one)) for one in all_ for _ in range(4)]
+        for _ in range(10):
+            way = line(dice.choice(all_))
+            way.state = dice.choice(["lost", "late", "deaf"])
+            await asyncio.sleep(dice.uniform(0, 0.2))
+            way.state = "good"
+            await asyncio.sleep(dice.uniform(0, 0.2))
+            await way.arrive()
+        over = True
+        await asyncio.gather(*calls)
+        for each in all_:
+            await until(lambda each=each: not each.away)
+        await asyncio.sleep(asks.IDLE + shared.SETTLE * 6)
+        for each in all_:
+            books.ship(each)
+        await asyncio.sleep(shared.SETTLE * 6)
+        assert set(await client.hgetall(f"{NAMESPACE}:lease:quota:k")) == {b"spent"}
+        assert await client.exists(f"{NAMESPACE}:lease:k:slots") == 0
+    assert 0 < spent <= 3000 + dearest
+    assert books.spent[budget.key] == quota - 3000 + spent
+    assert int(await client.hget(f"{NAMESPACE}:lease:quota:k", "spent")) == quota - 3000 + spent
+    await client.aclose()
