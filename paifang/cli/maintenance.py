@@ -77,16 +77,15 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
 def migrate_command(ctx: click.Context) -> None:
     """Bring the database to this version's schema.
 
-    An SQLite database is backed up first. A database made by a newer version is refused.
+    An SQLite database is backed up first. A database made by a newer version is refused, and so
+    is any change of the tables while a gateway process is alive.
     """
 
     async def run() -> bool:
         settings = load_settings({"PAIFANG_HOME": option_home(ctx)})
         runtime = runtime_from(settings)
         try:
-            return await migrate.upgrade(
-                runtime.db, backups=settings.home / "backups", say=click.echo
-            )
+            return await migrate.upgrade_installation(runtime, say=click.echo)
         finally:
             await runtime.db.close()
 

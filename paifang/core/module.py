@@ -30,6 +30,10 @@ Authenticator = Callable[["Request", "Runtime"], Awaitable["Principal | None"]]
 Start = Callable[["Runtime"], Awaitable[Callable[[], Awaitable[None]]]]
 """Starts what a module runs beside requests and returns what stops it."""
 
+BeforeMigration = Callable[["Runtime"], Awaitable[None]]
+"""Raises :class:`~paifang.core.errors.StartRefused` when a migration would do harm now. The
+database is at an older schema, or at an even older one."""
+
 Mount = Callable[["Runtime"], Any]
 """Makes an ASGI app; None in a process whose roles do not include it."""
 
@@ -115,6 +119,8 @@ class Module:
     mounts: Mapping[str, Mount | Place] = field(default_factory=dict)
     """Path prefix to a factory of what answers everything below it."""
     authenticators: tuple[Authenticator | Place, ...] = ()
+    before_migration: tuple[BeforeMigration | Place, ...] = ()
+    """Asked before the tables of an installation are changed."""
     starts: tuple[Start | Place, ...] = ()
     checks: tuple[Check | Place, ...] = ()
     """For ``paifang check`` and ``doctor``."""
