@@ -35,6 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paifang import __version__, migrate
 from paifang.core.db import Base, Database, UtcDateTime
+from paifang.core.db.installation import forget_installation
 from paifang.core.files import write_private
 from paifang.core.runtime import Runtime
 from paifang.registry import import_models
@@ -108,6 +109,7 @@ async def restore(runtime: Runtime, source: Path, *, say: Say) -> None:
             async with runtime.db.engine.execution_options(write=True).begin() as connection:
                 for table in Base.metadata.sorted_tables:
                     await _fill(connection, table, archive, manifest["rows"], say)
+                await forget_installation(connection)
                 await connection.run_sync(_restart_numbers)
                 # Before the commit: rows without the keys they need would look like success.
                 _write_home(archive, home)

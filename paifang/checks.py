@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from paifang import migrate
-from paifang.core.cache import open_cache
+from paifang.core.cache import probe
 from paifang.core.db import UnsupportedDatabaseError
 from paifang.core.jobs.store import store_url
 from paifang.core.module import Finding, MenuKind, Module, load
@@ -168,7 +168,7 @@ async def check_settings(runtime: Runtime) -> list[Finding]:
     except UnsupportedDatabaseError as error:
         findings.append(_error("jobs", str(error), "correct it, or leave it out"))
     try:
-        await open_cache(runtime.settings.redis).close()
+        await probe(runtime.settings.redis)
     except SettingsError as error:
         findings.append(_error("redis", str(error), "correct it, or leave it out"))
     if _only_relays(runtime):

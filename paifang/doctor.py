@@ -5,7 +5,7 @@ import shutil
 import stat
 
 from paifang import __version__, checks
-from paifang.core.cache import open_cache
+from paifang.core.cache import probe
 from paifang.core.jobs.view import findings as jobs_findings
 from paifang.core.mail.ways import open_ways
 from paifang.core.module import Finding
@@ -61,7 +61,8 @@ def _home(runtime: Runtime) -> list[Finding]:
 
 
 async def _redis(runtime: Runtime) -> list[Finding]:
-    if not runtime.settings.redis.url.get_secret_value():
+    answers = await probe(runtime.settings.redis)
+    if answers is None:
         return [
             Finding(
                 "off",
@@ -71,11 +72,6 @@ async def _redis(runtime: Runtime) -> list[Finding]:
                 "set PAIFANG_REDIS_URL to have changes pushed, and for several gateway processes",
             )
         ]
-    cache = open_cache(runtime.settings.redis)
-    try:
-        answers = await cache.publish("doctor", b"")
-    finally:
-        await cache.close()
     if not answers:
         problem = "does not answer"
         return [

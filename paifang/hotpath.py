@@ -204,6 +204,14 @@ class HotExchange:
         if last:
             self._complete()
 
+    def send_now(self, data: bytes) -> bool:
+        """A piece of a stream that has begun, as a chunk, if the client is there and keeps up."""
+        protocol = self._protocol
+        if not self.begun or self.disconnected or protocol.flow.write_paused:
+            return False
+        protocol.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunks else data)
+        return True
+
     def _complete(self) -> None:
         self.response_complete = True
         self._gone = None

@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from sqlalchemy import Connection, inspect, text
 from paifang import __version__, migrations
 from paifang.core.db import Base, Database
 from paifang.core.files import make_private
+from paifang.core.module import load
+from paifang.core.runtime import Runtime
 from paifang.registry import import_models
 
 if TYPE_CHECKING:
@@ -65,17 +67,45 @@ def _current(connection: Connection) -> str | None:
     return found
 
 
+async def upgrade_installation(runtime: Runtime, *, say: Callable[[str], None]) -> bool:
+    """Migrate to the newest revision, unless a module says that it would do harm now.
+
+    Returns:
+        True when something was migrated.
+
+    Raises:
+        MigrationError: the database was made by a newer version.
+        StartRefused: a module refuses.
+    """
+
+    async def ask_modules() -> None:
+        for module in runtime.modules:
+            for ask in load(module.before_migration):
+                await ask(runtime)
+
+    backups = runtime.settings.home / "backups"
+    return await upgrade(runtime.db, backups=backups, first=ask_modules, say=say)
+
+
 async def upgrade(
     database: Database,
     *,
     backups: Path,
     to: str | None = None,
+    first: Callable[[], Awaitable[None]] | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> bool:
     """Migrate to ``to`` (by default the newest revision).
 
     Two processes that start together wait for each other. An SQLite file with data in it is
     copied into ``backups`` first, consistently, while others may read and write.
+
+    Args:
+        database: To be migrated.
+        backups: Folder of the copies.
+        to: A revision.
+        first: Awaited before tables that are there are changed; what it raises keeps them.
+        say: Gets lines for a person.
 
     Returns:
         True when something was migrated.
@@ -99,6 +129,8 @@ async def upgrade(
             raise MigrationError(
                 f"The database is at revision {at}, which is newer than {target}; restore a backup."
             )
+        if at is not None and first is not None:
+            await first()
         if at is not None and database.path is not None:
             copy = backup_file(database.path, backups, label=at)
             say(f"backed up the database to {copy}")

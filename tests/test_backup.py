@@ -11,7 +11,9 @@ from sqlalchemy import URL, select
 
 from paifang import backup, migrate
 from paifang.app import open_runtime
-from paifang.core.db import utc_now
+from paifang.core.db import installation_id, utc_now
+from paifang.core.db.counters import Counter
+from paifang.core.db.installation import ROW
 from paifang.core.settings import CoreSettings, load
 from paifang.modules.gateway.logs.models import Log
 from paifang.modules.gateway.processes.models import GatewayProcess
@@ -70,6 +72,7 @@ async def _made(folder: Path) -> Path:
         session.add_all([_log(number) for number in range(5)])
         running = {"id": "1", "host": "here", "pid": 1, "home": "/", "shares": "", "beats": 1}
         session.add(GatewayProcess(**running))
+    await installation_id(runtime.db)
     (runtime.settings.home / "journal").mkdir()
     (runtime.settings.home / "journal" / "x.journal").write_bytes(b"not yet shipped")
     target = folder / "backup.tar.gz"
@@ -89,7 +92,9 @@ async def test_what_was_backed_up_comes_back_on_any_database(
         token = (await session.scalars(select(Token))).one()
         logs = list(await session.scalars(select(Log).order_by(Log.id)))
         processes = list(await session.scalars(select(GatewayProcess)))
+        installation = await session.get(Counter, ROW)
     assert processes == [], "what ran at the backup does not run here"
+    assert installation is None, "two installations must not share what they keep in one Redis"
     assert (token.group_id, token.name, len(token.digest)) == ("team", "a", 64)
     assert token.created_at.tzinfo is not None
     assert [log.input for log in logs] == [0, 1, 2, 3, 4]

@@ -403,3 +403,34 @@ async def test_pieces_wait_while_the_client_is_slow():
         connection.protocol.resume_writing()
         await connection.settle()
         assert [body for _, _, body in answers(connection.wire.written)] == [b"stream"]
+
+
+@pytest.mark.parametrize("modern", [True, False])
+async def test_a_piece_is_sent_at_once_only_to_a_client_that_is_there_and_keeps_up(*, modern: bool):
+    held: list[Exchange] = []
+    over = asyncio.Event()
+
+    async def stream(exchange: Exchange) -> None:
+        held.append(exchange)
+        await exchange.read(LIMIT, None)
+        assert not exchange.send_now(b"too early")
+        await exchange.send(b"", b"one", last=False)
+        await over.wait()
+
+    connection = Served(hot=True)
+    type(connection.protocol).hot = {PATH: stream}
+    await connection.take(PLAIN if modern else PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0"))
+    (exchange,) = held
+    assert exchange.send_now(b"second piece")
+    expected = b"3\r\none\r\nc\r\nsecond piece\r\n" if modern else b"onesecond piece"
+    await connection.settle()
+    assert connection.wire.written.partition(b"\r\n\r\n")[2] == expected
+    connection.protocol.pause_writing()
+    assert not exchange.send_now(b"not now")
+    connection.protocol.resume_writing()
+    assert exchange.send_now(b"3")
+    connection.end()
+    assert not exchange.send_now(b"never")
+    over.set()
+    await connection.settle()
+    assert connection.wire.written.endswith(b"1\r\n3\r\n" if modern else b"3")

@@ -73,7 +73,8 @@ doctor.add_command(doctor_mail)
 def migrate_command(ctx: click.Context) -> None:
     """Bring the database to this version's schema.
 
-    An SQLite database is backed up first. A database made by a newer version is refused.
+    An SQLite database is backed up first. A database made by a newer version is refused, and so
+    is any change of the tables while a gateway process is alive.
     """
     from paifang.modules.access.roles.service import seed  # noqa: PLC0415  # for this command alone
 
@@ -81,9 +82,7 @@ def migrate_command(ctx: click.Context) -> None:
         settings = load_settings({"PAIFANG_HOME": option_home(ctx)})
         runtime = runtime_from(settings)
         try:
-            changed = await migrate.upgrade(
-                runtime.db, backups=settings.home / "backups", say=click.echo
-            )
+            changed = await migrate.upgrade_installation(runtime, say=click.echo)
             # For the commands that make people before anything serves.
             await seed(runtime.db, runtime.modules)
         finally:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from paifang import checks
 from paifang.app import open_runtime
 from paifang.core.db import UnsupportedDatabaseError, engine
+from paifang.core.errors import StartRefused
 from paifang.core.runtime import ROLES, Runtime
 from paifang.core.secrets import KEY_FILES, SecretsError
 from paifang.core.settings import CoreSettings, SettingsError, load
@@ -60,6 +61,7 @@ def plain_errors(*others: type[Exception]) -> Iterator[None]:
     """What can go wrong outside our own code ends the command with a message."""
     told: tuple[type[Exception], ...] = (
         MigrationError,
+        StartRefused,
         UnsupportedDatabaseError,
         SecretsError,
         *others,

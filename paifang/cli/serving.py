@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from pathlib import Path
 
 import click
 
@@ -84,16 +83,14 @@ def _run(
     runtime.first_start = prepare
     runtime.port = sock.getsockname()[1]
     with plain_errors():
-        asyncio.run(_prepare(runtime, settings.home / "backups", migrating=prepare))
+        asyncio.run(_prepare(runtime, migrating=prepare))
     if not server.run(runtime, sock, started=lambda: print_banner(runtime)):
         raise click.ClickException(runtime.refusal or "the start failed; the log above says why")
 
 
-async def _prepare(runtime: Runtime, backups: Path, *, migrating: bool) -> None:
+async def _prepare(runtime: Runtime, *, migrating: bool) -> None:
     if migrating:
-        await migrate.upgrade(
-            runtime.db, backups=backups, say=lambda line: click.echo(line, err=True)
-        )
+        await migrate.upgrade_installation(runtime, say=lambda line: click.echo(line, err=True))
     findings = [f for f in await checks.check(runtime) if f.level == "error"]
     # The engine's connections belong to this loop; the server opens its own.
     await runtime.db.close()

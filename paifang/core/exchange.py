@@ -79,6 +79,13 @@ class Exchange(Protocol):
         not go out must not be taken for delivered.
         """
 
+    def send_now(self, data: bytes) -> bool:
+        """A piece of an answer that has begun, if it can be sent without waiting.
+
+        False when nothing was sent: the client is slow or has left, or this exchange never does
+        it. :meth:`send` then does what is to be done.
+        """
+
 
 Handler = Callable[[Exchange], Coroutine[Any, Any, None]]
 """Serves an exchange."""

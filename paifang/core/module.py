@@ -37,6 +37,10 @@ Start = Callable[["Runtime"], Awaitable[Callable[[], Awaitable[None]]]]
 PersonalData = Callable[["AsyncSession", "UUID"], Awaitable[Any]]
 """Reads what is kept of a person, by their user id, as JSON has it."""
 
+BeforeMigration = Callable[["Runtime"], Awaitable[None]]
+"""Raises :class:`~paifang.core.errors.StartRefused` when a migration would do harm now. The
+database is at an older schema, or at an even older one."""
+
 Mount = Callable[["Runtime"], Any]
 """Makes an ASGI app; None in a process whose roles do not include it."""
 
@@ -146,6 +150,8 @@ class Module:
     mounts: Mapping[str, Mount | Place] = field(default_factory=dict)
     """Path prefix to a factory of what answers everything below it."""
     authenticators: tuple[Authenticator | Place, ...] = ()
+    before_migration: tuple[BeforeMigration | Place, ...] = ()
+    """Asked before the tables of an installation are changed."""
     starts: tuple[Start | Place, ...] = ()
     personal_data: Mapping[str, PersonalData | Place] = field(default_factory=dict)
     """What people get who take their data with them, by a word for it."""

@@ -9,6 +9,7 @@ turn there is nothing to gain, so while turns are like that it goes out at once.
 import asyncio
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -110,10 +111,9 @@ class JoinedTransport(asyncio.Transport):
         super().__init__()
         self._transport = transport
         self._writes = writes
-
-    def write(self, data: Data) -> None:
-        """With the others of this turn."""
-        self._writes.write(self._transport, data)
+        # With the others of this turn. Each answer and each piece of a stream comes through here,
+        # so there is no function in between.
+        self.write = partial(writes.write, transport)  # type: ignore[method-assign, assignment]  # what it returns is not looked at
 
     def writelines(self, list_of_data: Iterable[Data]) -> None:
         """As one write."""

@@ -54,12 +54,13 @@ def version(url: str) -> str:
     return f"Redis {info['redis_version']}"
 
 
-def start_private(stack: ExitStack, port: int = 0) -> Service:
+def start_private(stack: ExitStack, port: int = 0, *more: str) -> Service:
     """A private server that keeps nothing on disk, on a loopback port.
 
     Args:
         stack: Stops it.
         port: Where to listen; 0 takes any free one.
+        more: Options of the server.
     """
     program = _program()
     folder = stack.enter_context(temporary_folder())
@@ -68,7 +69,7 @@ def start_private(stack: ExitStack, port: int = 0) -> Service:
     options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
     start(
         stack,
-        [program, *options, "--save", "", "--appendonly", "no"],
+        [program, *options, "--save", "", "--appendonly", "no", *more],
         ready=lambda: version(url),
         log=folder / "redis.log",
     )

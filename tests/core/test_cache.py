@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
-from paifang.core.cache import Cache, MemoryCache, open_cache
+from paifang.core.cache import Cache, MemoryCache, open_cache, probe
 from paifang.core.cache import redis as redis_module
 from paifang.core.cache.redis import RedisCache
 from paifang.core.ids import uuid7
@@ -181,16 +182,65 @@ async def test_memory_goes_by_its_own_clock():
 
 
 async def test_the_settings_choose_the_cache():
-    assert isinstance(open_cache(RedisSettings()), MemoryCache)
-    cache = open_cache(RedisSettings(url=Secret("redis://127.0.0.1:1/0")))
+    assert isinstance(open_cache(RedisSettings(), installation="one"), MemoryCache)
+    settings = RedisSettings(url=Secret("redis://127.0.0.1:1/0"))
+    cache = open_cache(settings, installation="one")
     assert isinstance(cache, RedisCache)
+    assert cache.namespace == "paifang:one"
     await cache.close()
 
 
 def test_a_url_that_is_none_is_named_without_its_password():
     with pytest.raises(SettingsError, match="PAIFANG_REDIS_URL") as caught:
-        open_cache(RedisSettings(url=Secret("http://user:hunter2@host")))
+        open_cache(RedisSettings(url=Secret("http://user:hunter2@host")), installation="one")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis+sentinel://:hunter2@a:26379/mymaster/0", "Redis Sentinel"),
+        ("sentinel://:hunter2@a:26379,b:26379", "Redis Sentinel"),
+        ("rediss-sentinel://:hunter2@a", "Redis Sentinel"),
+        ("redis+cluster://:hunter2@a:7000", "a Redis cluster"),
+    ],
+)
+def test_what_is_not_supported_is_known_by_its_url(url: str, words: str):
+    with pytest.raises(SettingsError, match=f"PAIFANG_REDIS_URL names {words}") as caught:
+        open_cache(RedisSettings(url=Secret(url)), installation="one")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("says", [None, "standalone"])
+async def test_a_node_of_a_cluster_is_refused(monkeypatch, redis_cluster_node, says):
+    """Also where a proxy makes it pass for a single server."""
+
+    async def info(_client, *_sections):
+        return {"redis_mode": says}
+
+    if says is not None:
+        monkeypatch.setattr(AsyncRedis, "info", info)
+    with pytest.raises(SettingsError, match="names a Redis cluster"):
+        await probe(RedisSettings(url=Secret(redis_cluster_node.url)))
+
+
+async def test_a_sentinel_is_refused(redis_server, monkeypatch):
+    """As one says what it is; a real one needs a configuration that it may write."""
+
+    async def info(_client, *_sections):
+        return {"redis_mode": "sentinel"}
+
+    monkeypatch.setattr(AsyncRedis, "info", info)
+    with pytest.raises(SettingsError, match="names Redis Sentinel"):
+        await probe(RedisSettings(url=Secret(redis_server.url)))
+
+
+async def test_a_redis_that_can_be_used_is_known_from_one_that_is_away(redis_server):
+    settings = RedisSettings(url=Secret(redis_server.url))
+    assert await probe(settings) is True
+    redis_server.stop()
+    assert await probe(settings) is False
+    assert await probe(RedisSettings()) is None
 
 
 async def test_installations_in_one_redis_do_not_see_each_other(redis_url):

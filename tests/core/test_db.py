@@ -1,14 +1,23 @@
 """Transactions, types and counters mean the same on all three databases."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import URL, delete, insert, select
 from sqlalchemy.exc import IntegrityError, InvalidRequestError, StatementError
 
 from paifang.core.audit import AuditEntry
-from paifang.core.db import Database, bump_version, next_number, on_commit, read_version
+from paifang.core.db import (
+    Database,
+    bump_version,
+    installation_id,
+    next_number,
+    on_commit,
+    read_version,
+)
 from paifang.core.db.counters import Counter
+from paifang.core.db.installation import ROW
 
 
 async def test_a_block_that_raises_changes_nothing(db: Database) -> None:
@@ -108,3 +117,17 @@ async def test_an_error_does_not_repeat_the_values_of_its_statement(db: Database
             for _ in range(2):
                 await session.execute(insert(Counter).values(name="secret-link", value=1))
     assert "secret-link" not in str(raised.value).partition("[SQL")[2]
+
+
+async def test_all_processes_of_an_installation_agree_on_its_id(
+    db: Database, database_url: URL
+) -> None:
+    async with db.transaction() as session:
+        await session.execute(delete(Counter).where(Counter.name == ROW))
+    several = [Database(database_url) for _ in range(4)]
+    found = await asyncio.gather(*map(installation_id, several))
+    assert len(set(found)) == 1
+    assert len(found[0]) == 16
+    assert await installation_id(db) == found[0]
+    for each in several:
+        await each.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -24,12 +23,6 @@ STEPS = [HOUR, -HOUR, 0.5, -0.5, DAY, -DAY, 10 * YEAR, 0]
 """What the clock is wrong by, one after the other. Prices and tokens were made at 0."""
 LONG = "chat:gap=0.1,pieces=20"
 SECRET = "the secret key of the tests, long enough to sign with"
-
-
-@pytest.fixture
-async def double() -> AsyncIterator[OpenAIDouble]:
-    async with OpenAIDouble() as made:
-        yield made
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
-import pytest
 from sqlalchemy import URL, make_url
 
 from counts import count
@@ -24,12 +23,6 @@ VARIABLES = {
     "PAIFANG_DB_LOCK_TIMEOUT": "1",
     "PAIFANG_DB_CONNECT_TIMEOUT": "1",
 }
-
-
-@pytest.fixture
-async def double() -> AsyncIterator[OpenAIDouble]:
-    async with OpenAIDouble() as made:
-        yield made
 
 
 @contextlib.asynccontextmanager

@@ -30,12 +30,6 @@ SLOW = "chat:delay=1"
 
 
 @pytest.fixture
-async def double() -> AsyncIterator[OpenAIDouble]:
-    async with OpenAIDouble() as made:
-        yield made
-
-
-@pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Disk]:
     """The disk of the journal alone, if it may be mounted."""
     with small_disk(tmp_path / "home" / "journal") as disk:

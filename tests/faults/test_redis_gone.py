@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-import pytest
 
 from counts import count
 from doubles.installation import Installation, Running, api, made, running
@@ -75,30 +74,16 @@ class Wire:
             writer.close()
 
 
-@pytest.fixture
-async def double() -> AsyncIterator[OpenAIDouble]:
-    async with OpenAIDouble() as made:
-        yield made
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    return Installation(
-        tmp_path,
-        PAIFANG_DB_URL=f"sqlite:///{tmp_path / 'paifang.db'}",
-        PAIFANG_GATEWAY_WELCOME="false",
-        PAIFANG_GATEWAY_FLUSH_SECONDS="0.1",
-        PAIFANG_GATEWAY_POLL_SECONDS=POLL,
-    )
-
-
 @contextlib.asynccontextmanager
 async def both(
     installation: Installation, double: OpenAIDouble, redis: str
 ) -> AsyncIterator[tuple[Running, Running, Tally]]:
     """A process of the gateway and one of the console, and clients for the first."""
     tally = await prepare(installation, double)
-    installation.variables["PAIFANG_REDIS_URL"] = redis
+    installation.variables |= {
+        "PAIFANG_REDIS_URL": redis,
+        "PAIFANG_GATEWAY_POLL_SECONDS": POLL,
+    }
     async with (
         running(installation, "serve", "--only", "gateway") as gateway,
         running(installation, "serve", "--only", "console") as console,

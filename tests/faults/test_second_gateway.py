@@ -1,18 +1,22 @@
 """A second gateway process on one database: refused without Redis, welcome with it."""
 
 import asyncio
+import contextlib
 import json
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
 from doubles.installation import Installation, Running, running
+from paifang.migrate import head
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 SERVE = ("serve", "--only", "gateway")
+NOTHING = "Nothing to do: up to date already.\n"
 
 
 async def installed(folder: Path, url: URL, **variables: str) -> Installation:
@@ -89,6 +93,30 @@ async def test_one_that_slept_while_another_took_its_place_ends_in_order(
             await _printed(sleeper, "this gateway process ends: Another gateway process serves ")
             assert "draining" in sleeper.text
             assert await follower.terminate() == 0
+
+
+async def test_no_migration_under_a_gateway(
+    tmp_path: Path, empty_database_url: URL, redis_url: str
+) -> None:
+    installation = await installed(tmp_path, empty_database_url, PAIFANG_REDIS_URL=redis_url)
+    assert empty_database_url.database is not None
+    async with running(installation, *SERVE) as gateway:
+        with contextlib.closing(sqlite3.connect(empty_database_url.database)) as database:
+            database.execute("update alembic_version set version_num = '0001'")
+            database.commit()
+            for command in (("migrate",), ("up",)):
+                status, output = await installation.command(*command)
+                assert status == 1, output
+                (line,) = output.splitlines()
+                assert line.startswith("Error: A gateway process serves this database: ")
+                assert f"process {gateway.process.pid} on " in line
+                assert "Nothing was changed" in line
+            (at,) = database.execute("select version_num from alembic_version").fetchone()
+            assert at == "0001"
+            assert not (installation.home / "backups").exists()
+            database.execute("update alembic_version set version_num = ?", (head(),))
+            database.commit()
+        assert await installation.command("migrate") == (0, NOTHING)
 
 
 async def _printed(process: Running, text: str) -> None:

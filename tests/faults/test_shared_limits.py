@@ -24,22 +24,6 @@ SLOW = "chat:gap=0.2,pieces=200"
 NANOS = 1_000_000_000
 
 
-@pytest.fixture
-async def double() -> AsyncIterator[OpenAIDouble]:
-    async with OpenAIDouble() as made_:
-        yield made_
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    return Installation(
-        tmp_path,
-        PAIFANG_DB_URL=f"sqlite:///{tmp_path / 'paifang.db'}",
-        PAIFANG_GATEWAY_WELCOME="false",
-        PAIFANG_GATEWAY_FLUSH_SECONDS="0.1",
-    )
-
-
 @contextlib.asynccontextmanager
 async def two_gateways(
     installation: Installation, double: OpenAIDouble, redis: str, **limits: Any
@@ -130,6 +114,51 @@ async def test_calls_in_progress_of_a_killed_process_come_free(
                 assert time.monotonic() - began < asks.DEADLINE + 10
                 await asyncio.sleep(0.1)
             assert time.monotonic() - began > asks.DEADLINE - 3, "it was taken for dead too soon"
+
+
+async def test_a_cluster_is_refused_at_the_start(
+    installation: Installation, double: OpenAIDouble, redis_cluster_node: RedisServer
+) -> None:
+    await prepare(installation, double)
+    installation.variables["PAIFANG_REDIS_URL"] = redis_cluster_node.url
+    for command in (SERVE, ("serve", "--only", "console"), ("doctor",)):
+        status, output = await installation.command(*command)
+        assert status == 1
+        assert "PAIFANG_REDIS_URL names a Redis cluster, which is not supported" in output
+        assert "Traceback" not in output
+
+
+async def test_two_installations_in_one_redis_have_limits_of_their_own(
+    tmp_path: Path, installation: Installation, double: OpenAIDouble, redis_server: RedisServer
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Installation(
+        tmp_path / "other",
+        **installation.variables
+        | {
+            "PAIFANG_HOME": str(tmp_path / "other" / "home"),
+            "PAIFANG_DB_URL": f"sqlite:///{tmp_path / 'other' / 'paifang.db'}",
+        },
+    )
+    tallies = []
+    async with contextlib.AsyncExitStack() as stack:
+        for each in (installation, other):
+            tally = await prepare(each, double)
+            each.variables["PAIFANG_REDIS_URL"] = redis_server.url
+            async with (
+                running(each, "serve", "--only", "console") as console,
+                api(console.url) as admin,
+            ):
+                answer = await admin.patch("/groups/team", json={"concurrency": 1, "rpm": 8})
+                assert answer.is_success, answer.text
+            gateway = await stack.enter_async_context(running(each, *SERVE))
+            http = await stack.enter_async_context(client())
+            for _ in range(20):
+                await tally.call(gateway.url, http)
+            tallies.append(tally)
+    for tally in tallies:  # of one group's name
+        assert set(tally.refused) == {"rate_limit_exceeded"}
+        assert len(tally.answered) >= 8
 
 
 async def test_another_redis_is_refused(

@@ -87,14 +87,15 @@ async def redis(redis_url: str) -> AsyncIterator[AsyncRedis]:
 class RedisServer:
     """A Redis of the test's own, which it may stop and start again at the same address."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._options = options
         self._running = ExitStack()
 
     def start(self) -> None:
         """Start it, empty; returns when it answers."""
-        redis_service.start_private(self._running, self.port)
+        redis_service.start_private(self._running, self.port, *self._options)
 
     def stop(self) -> None:
         """Stop it; returns when it is gone."""
@@ -106,6 +107,16 @@ def redis_server() -> Iterator[RedisServer]:
     """A running Redis of the test's own."""
     require("REDIS")
     server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_cluster_node() -> Iterator[RedisServer]:
+    """A Redis that runs as a node of a cluster."""
+    require("REDIS")
+    server = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     server.start()
     yield server
     server.stop()

@@ -13,7 +13,14 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterCrossSlotError,
+    ClusterError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from paifang.core.cache.port import OnGap, OnMessage, Subscription, Worker, check_ttl, safely
 from paifang.core.settings import RedisSettings, SettingsError
@@ -35,6 +42,15 @@ return count
 """
 _AWAY = (RedisError, OSError, TimeoutError)
 
+_HOW = "write it like redis://user:password@host:6379/0"
+_UNSUPPORTED = {
+    "cluster": "PAIFANG_REDIS_URL names a Redis cluster, which is not supported: the limits of a "
+    "call are decided in one step, and a cluster keeps them on several servers. Name a single "
+    f"server; {_HOW}",
+    "sentinel": "PAIFANG_REDIS_URL names Redis Sentinel, which is not supported. Name the Redis "
+    f"itself, or a proxy that follows its primary; {_HOW}",
+}
+
 
 class RedisCache:
     """A cache that processes share, in Redis 6 or newer, or Valkey.
@@ -52,15 +68,18 @@ class RedisCache:
 
     shared = True
 
-    def __init__(
-        self, settings: RedisSettings, *, namespace: str = "paifang", idle_check: float = 5.0
-    ) -> None:
+    def __init__(self, settings: RedisSettings, *, namespace: str, idle_check: float = 5.0) -> None:
         self.namespace = namespace
         self.timeout = settings.timeout
         self.idle_check = idle_check
+        url = settings.url.get_secret_value()
+        scheme = url.partition("://")[0].lower()
+        for kind, refusal in _UNSUPPORTED.items():  # redis+sentinel, rediss-cluster and so on
+            if kind in scheme:
+                raise SettingsError(refusal)
         try:
             pool = BlockingConnectionPool.from_url(
-                settings.url.get_secret_value(),
+                url,
                 # Callers beyond that wait for a connection as they would wait for an answer.
                 max_connections=CONNECTIONS,
                 timeout=settings.timeout,
@@ -71,10 +90,7 @@ class RedisCache:
                 protocol=2,
             )
         except ValueError as error:
-            raise SettingsError(
-                "PAIFANG_REDIS_URL is not the URL of a Redis; write it like "
-                "redis://user:password@host:6379/0"
-            ) from error
+            raise SettingsError(f"PAIFANG_REDIS_URL is not the URL of a Redis; {_HOW}") from error
         self.client: Redis = Redis.from_pool(pool)
         self._asks_again_at = float("-inf")
         self._warned_at = float("-inf")
@@ -132,6 +148,34 @@ class RedisCache:
     async def ping(self) -> bool:
         """See :class:`Cache`."""
         return await self._ask(self.client.ping(), None) is not None
+
+    async def probe(self) -> bool:
+        """Whether a Redis that can be used answers; one that is away is not known.
+
+        Raises:
+            SettingsError: it is a node of a cluster, or a Sentinel.
+        """
+        try:
+            mode = await self._mode()
+        except _AWAY:
+            return False
+        if mode in _UNSUPPORTED:
+            raise SettingsError(_UNSUPPORTED[mode])
+        return True
+
+    async def _mode(self) -> str:
+        try:
+            info = await self.client.info("server")
+        except ResponseError:  # it may be forbidden
+            info = {}
+        mode = str(info.get("redis_mode") or info.get("server_mode") or "")
+        if mode not in _UNSUPPORTED:
+            try:
+                # Through a proxy a cluster may pass for one server.
+                await self.client.eval("return 1", 2, self._key("probe:1"), self._key("probe:2"))
+            except (ClusterCrossSlotError, ClusterError):
+                return "cluster"
+        return mode
 
     async def run_script(
         self, script: str, calls: Sequence[tuple[list[str], list[Any]]]

@@ -6,6 +6,7 @@ A route takes its transaction from ``paifang.core.db.request``, which needs Fast
 from paifang.core.db.base import Base, UtcDateTime, utc_now
 from paifang.core.db.counters import bump_version, next_number, read_version
 from paifang.core.db.engine import Database, UnsupportedDatabaseError
+from paifang.core.db.installation import installation_id
 from paifang.core.db.session import on_commit
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "UnsupportedDatabaseError",
     "UtcDateTime",
     "bump_version",
+    "installation_id",
     "next_number",
     "on_commit",
     "read_version",

@@ -1,7 +1,7 @@
 """What is asked of Redis about each account, and what its answers do to them."""
 
-import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from paifang.core.leases.accounts import (
     SLICE_SHARE,
@@ -17,17 +17,34 @@ DEADLINE = 5.0
 """Seconds without a sign of life after which a process counts as dead."""
 
 IDLE = 0.5
-"""Seconds after which what an account has leased in advance and not used is given back."""
+"""Seconds after which what an account has leased in advance and not used is given back: slots and
+budgets so long after their last use, rates so long after the lease. What is leased of a rate is
+earned back for everybody meanwhile, so kept for long it would come on top of the limit."""
 
-Ask = tuple[str, list[str | int | float]]
-"""A key, and the arguments of :data:`~paifang.core.leases.script.SCRIPT` for it."""
 
-Answer = tuple[float, float, float]
+class Debt(NamedTuple):
+    """Units of a rate that were consumed beyond the lease."""
+
+    terms: RateTerms
+    units: int
+
+
+class Ask(NamedTuple):
+    """What is asked about one account."""
+
+    key: str
+    fields: list[str | int | float]
+    """The arguments of :data:`~paifang.core.leases.script.SCRIPT` for it."""
+    debt: Debt | None = None
+    """What is told with this."""
+
+
+Answer = tuple[int, int, int]
 """Units leased (of a rate) or claimed in all; microseconds used up, or what others claim; spent,
 as the books had it."""
 
 PRUNE_FROM = 1024
-"""Rates, and budgets, kept before the first sweep for those at rest."""
+"""Rates and budgets kept before the first sweep for those at rest."""
 
 KNOWN_FOR = 60.0
 """Seconds for which it is believed what the books had, of a budget that is not in use here."""
@@ -44,10 +61,19 @@ class Wish:
     """Of the budget."""
 
 
+class _Told(NamedTuple):
+    """A debt whose ask was not answered."""
+
+    turn: int
+    debt: Debt
+    at: float
+
+
 class Accounts:
     """All accounts of a process, and those that have something to tell."""
 
     def __init__(self) -> None:
+        self._unanswered: list[_Told] = []
         self.rates: dict[str, RateAccount] = {}
         self.slots: dict[str, SlotAccount] = {}
         self.budgets: dict[str, BudgetAccount] = {}
@@ -55,7 +81,7 @@ class Accounts:
         """Terms of the rates that were last seen."""
         self.touched: set[str] = set()
         """Keys that may have something to give back or to tell."""
-        self._prune_at = self._prune_budgets_at = PRUNE_FROM
+        self._prune_at = PRUNE_FROM
 
     def keys(self, wish: Wish) -> set[str]:
         """Of all accounts a call needs."""
@@ -83,7 +109,7 @@ class Accounts:
             slot = self.slot(key)
             slack = slot.wanted(1, limit / SLICE_SHARE, now)
             slot.leased = slot.held
-            asks.append((key, ["slots", limit, 0, 0, 0, slot.held, 1, waiting, slack]))
+            asks.append(Ask(key, ["slots", limit, 0, 0, 0, slot.held, 1, waiting, slack]))
         if wish.budget is not None:
             account = self.budget(wish.budget)
             slack = account.wanted(wish.amount, wish.budget.quota / SLICE_SHARE, now)
@@ -96,14 +122,45 @@ class Accounts:
         """What Redis answered about one account."""
         got, told, spent = answer
         if (rate := self.rates.get(key)) is not None:
-            rate.credit += int(got)
+            rate.credit += got
             rate.tat = now + told / 1e6
         elif (slot := self.slots.get(key)) is not None:
-            slot.leased, slot.others = int(got), int(told)
+            slot.leased, slot.others = got, told
         elif (budget := self.budgets.get(key)) is not None:
-            budget.granted = int(got) - (budget.shipped - budget.shipped_at_ask)
-            budget.spent, budget.others = int(spent), int(told)
+            budget.granted = got - (budget.shipped - budget.shipped_at_ask)
+            budget.spent, budget.others = spent, told
         self.touched.add(key)
+
+    def unheard(self, turn: int, asks: list[Ask], now: float) -> None:
+        """A run was not answered. It may have happened, and it may happen still.
+
+        Args:
+            turn: The number of the run.
+            asks: What it asked.
+            now: Seconds of the monotonic clock.
+        """
+        for ask in asks:
+            if ask.debt is not None:
+                self._unanswered.append(_Told(turn, ask.debt, now))
+                rate = self.rate(ask.debt.terms)
+                rate.tat = max(rate.tat, now) + ask.debt.units * ask.debt.terms[2]
+
+    def tell_again(self, last: int, now: float) -> None:
+        """Owe again what was told in runs that never happened, less what is earned back since.
+
+        Args:
+            last: The number of the last run that did; those before it can't happen any more.
+            now: Seconds of the monotonic clock.
+        """
+        for turn, (terms, units), at in self._unanswered:
+            key, _, unit, *_ = terms
+            left = int(units - (now - at) / unit)
+            if turn > last and left > 0:
+                rate = self.rate(self.units.get(key, terms))
+                rate.tat -= left * unit  # counted by the credit again
+                rate.credit -= left
+                self.touched.add(key)
+        self._unanswered.clear()
 
     def give_back(self, now: float, idle: float = IDLE) -> list[Ask]:
         """Return what is not used, and tell what was used beyond; accounts at rest are forgotten.
@@ -126,7 +183,7 @@ class Accounts:
         for rate in self.rates.values():
             rate.credit = min(rate.credit, 0)
         for slot in self.slots.values():
-            slot.leased = 0
+            slot.leased = -1  # whatever Redis has, it is told anew
         for budget in self.budgets.values():
             budget.granted, budget.told = 0, -1
         self.touched.update(self.slots, self.budgets)
@@ -136,8 +193,6 @@ class Accounts:
         key = terms[0]
         account = self.rates.get(key)
         if account is None:
-            if len(self.rates) >= self._prune_at:
-                self._prune()
             account = self.rates[key] = RateAccount()
         elif self.units[key][2] != terms[2]:
             account.credit = min(account.credit, 0)  # leased at another price: let it go
@@ -155,38 +210,39 @@ class Accounts:
         """The account of a budget, which may have changed."""
         account = self.budgets.get(budget.key)
         if account is None:
-            if len(self.budgets) >= self._prune_budgets_at:
-                self._prune_budgets()
             account = self.budgets[budget.key] = BudgetAccount(budget)
         account.budget = budget
         return account
 
-    def _prune(self) -> None:
-        """Forget rates that nothing is left to know of."""
-        now = time.monotonic()
+    def prune(self, now: float) -> None:
+        """Forget rates that nothing is left to know of, and budgets that nobody has used for long,
+        when their number has doubled. Not while an ask is under way: its answer is for them.
+
+        Args:
+            now: Seconds of the monotonic clock.
+        """
+        if len(self.rates) + len(self.budgets) < self._prune_at:
+            return
         for key in [k for k, rate in self.rates.items() if not rate.credit and rate.tat <= now]:
             del self.rates[key]
             del self.units[key]
-        self._prune_at = max(PRUNE_FROM, 2 * len(self.rates))
-
-    def _prune_budgets(self) -> None:
-        """Forget budgets that nobody has used for long."""
-        old = time.monotonic() - KNOWN_FOR
+        old = now - KNOWN_FOR
         for key, budget in list(self.budgets.items()):
-            if not budget.granted and not budget.claimed and budget.used_at < old:
+            in_use = budget.granted or budget.claimed
+            if not in_use and max(budget.used_at, budget.known_at) < old:
                 del self.budgets[key]
-        self._prune_budgets_at = max(PRUNE_FROM, 2 * len(self.budgets))
+        self._prune_at = max(PRUNE_FROM, 2 * (len(self.rates) + len(self.budgets)))
 
     def _give_back(self, key: str, now: float, idle: float) -> Ask | None:
         if (rate := self.rates.get(key)) is not None:
-            spare = rate.credit < 0 or (rate.credit > 0 and now - rate.used_at >= idle)
+            spare = rate.credit < 0 or (rate.credit > 0 and now - rate.asked_at >= idle)
             return _rate(self.units[key], rate, 0, 0, 0) if spare else None
         if (slot := self.slots.get(key)) is not None:
             target = _target(slot, slot.held, slot.leased, now, idle)
             if target == slot.leased:
                 return None
             slot.leased = target
-            return (key, ["slots", 0, 0, 0, 0, target, 0, 0, 0])
+            return Ask(key, ["slots", 0, 0, 0, 0, target, 0, 0, 0])
         if (budget := self.budgets.get(key)) is not None:
             target = _target(budget, budget.claimed, budget.granted, now, idle)
             if target == budget.granted and budget.told == budget.known:
@@ -222,14 +278,13 @@ def _rate(terms: RateTerms, rate: RateAccount, need: int, more: int, slack: int)
     key, _, unit, most, period, _ = terms
     charge = -rate.credit
     rate.credit = 0
-    return (
-        key,
-        ["rate", unit * 1e6, period * 1e6, most * 1e6, charge, 0, need, more, slack],
-    )
+    fields: list[str | int | float] = ["rate", unit * 1e6, period * 1e6, most * 1e6, charge, 0]
+    debt = Debt(terms, charge) if charge > 0 else None
+    return Ask(key, [*fields, need, more, slack], debt)
 
 
 def _budget(account: BudgetAccount, claimed: int, need: int, more: int, slack: int) -> Ask:
     budget = account.budget
     account.told, account.shipped_at_ask = account.known, account.shipped
     fields: list[str | int | float] = ["budget", budget.quota, account.told, 0, 0]
-    return (budget.key, [*fields, claimed, need, more, slack])
+    return Ask(budget.key, [*fields, claimed, need, more, slack])

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from paifang.core.leases.accounts import BudgetAccount, Overdrawn
+from paifang.core.leases.accounts import Budget, BudgetAccount, Overdrawn
 from paifang.core.leases.asks import DEADLINE, Accounts, Wish
 from paifang.core.limits import (
     ROUND_UP,
@@ -90,21 +90,26 @@ class Leased:
                     rate.used_at = now
                     self._touch(terms[0], now)
 
-    def hold(self, wish: Wish, now: float) -> bool:
-        """Set an amount of a budget aside, if what was granted reaches; else :meth:`take`."""
-        budget = wish.budget
-        if budget is None:
-            return True
-        account = self._accounts.budgets.get(budget.key)
+    def hold(self, key: str, quota: int, amount: int, now: float) -> bool:
+        """Set an amount of a budget aside until :meth:`let_go`, if what was granted reaches.
+
+        Args:
+            key: Of the budget.
+            quota: As it is now.
+            amount: To set aside.
+            now: As for :meth:`acquire`.
+        """
+        account = self._accounts.budgets.get(key)
         if account is None or not account.granted or now - self._seen > DEADLINE:
             return False
-        account.budget = budget
+        if account.budget.quota != quota:
+            account.budget = Budget(key, quota)
         claimed = account.claimed
-        if claimed + wish.amount > account.granted:
+        if claimed + amount > account.granted:
             return False
-        if account.spent + account.others + claimed >= budget.quota:  # it was lowered
+        if account.spent + account.others + claimed >= quota:  # it was lowered
             return False
-        account.held += wish.amount
+        account.held += amount
         account.used_at = now
         return True
 
@@ -156,11 +161,12 @@ class Leased:
 
         When it is granted, :meth:`finish` and :meth:`let_go` must follow.
         """
-        if not self.hold(wish, now):
-            return Away() if self._away else self._known_overdrawn(wish, now)
+        budget = wish.budget
+        if budget is not None and not self.hold(budget.key, budget.quota, wish.amount, now):
+            return Away() if self._away else self._known_overdrawn(budget, now)
         decision = self.acquire(wish.bundle, now, wish.weight)
-        if not isinstance(decision, list) and wish.budget is not None:
-            self.let_go(wish.budget.key, wish.amount)
+        if not isinstance(decision, list) and budget is not None:
+            self.let_go(budget.key, wish.amount)
         return decision
 
     def standing(self, bundle: Bundle, now: float) -> Standing:
@@ -194,9 +200,9 @@ class Leased:
             self._wake.set()
         touched.add(key)
 
-    def _known_overdrawn(self, wish: Wish, now: float) -> Overdrawn | None:
-        account = None if wish.budget is None else self._accounts.budgets.get(wish.budget.key)
-        if account is None or now >= account.empty_until or account.budget != wish.budget:
+    def _known_overdrawn(self, budget: Budget, now: float) -> Overdrawn | None:
+        account = self._accounts.budgets.get(budget.key)
+        if account is None or now >= account.empty_until or account.budget != budget:
             return None
         return Overdrawn(account.spent, account.claimed + account.others)
 

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from paifang.core.leases.accounts import Budget, Overdrawn
@@ -28,8 +28,13 @@ PER_CALL = 100
 """Accounts of one run of the script when many are given back."""
 
 _PROCESSES = "leases:processes"
+_TURN = "leases:turn:"
 _MEETS = "return redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0"
-_SIGN_OFF = "return redis.call('ZREM', KEYS[1], ARGV[1])"
+# A run that comes later still must find the number, and claim nothing any more.
+_SIGN_OFF = """
+redis.call('SET', KEYS[2], ARGV[2], 'PX', 60000)
+return redis.call('ZREM', KEYS[1], ARGV[1])
+"""
 
 
 class Scripts(Protocol):
@@ -39,6 +44,15 @@ class Scripts(Protocol):
         self, script: str, calls: list[tuple[list[str], list[Any]]]
     ) -> list[Any] | None:
         """The answers of some runs in their order; None when Redis is away."""
+
+
+class _Run(NamedTuple):
+    """A run of the script."""
+
+    turn: int
+    asks: list[Ask]
+    call: tuple[list[str], list[Any]]
+    """Its keys and arguments."""
 
 
 class _Take:
@@ -77,6 +91,10 @@ class SharedLimits(Leased):
         self._queue: list[_Take] = []
         self._asked: list[_Take] = []
         """Those that the round under way asks for."""
+        self._turn = 0
+        """The number of the last run asked for."""
+        self._ran = 0
+        """That of the last one that was answered."""
         self._warned = float("-inf")
         self._readers: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -105,8 +123,10 @@ class SharedLimits(Leased):
         for take in self._asked + self._queue:
             self._answer(take, Away())
         self._asked, self._queue = [], []
-        await self._run_round([], self._accounts.give_back(self._clock(), idle=0.0))
-        await self._scripts.run_script(_SIGN_OFF, [([_PROCESSES], [self.process])])
+        for _ in range(2):  # an answer may say that a debt has to be told again
+            await self._run_round([], self._accounts.give_back(self._clock(), idle=0.0))
+        sign_off = ([_PROCESSES, _TURN + self.process], [self.process, self._turn + 1])
+        await self._scripts.run_script(_SIGN_OFF, [sign_off])
 
     async def take(self, wish: Wish) -> Decision:
         """Everything a call needs, with new leases; all or nothing.
@@ -142,6 +162,7 @@ class SharedLimits(Leased):
                 takes = self._due()
                 back: list[Ask] = []
                 now = self._clock()
+                self._accounts.prune(now)
                 if now - self._settled >= SETTLE and not self._away:
                     self._settled = now
                     back = self._accounts.give_back(now)
@@ -185,34 +206,48 @@ class SharedLimits(Leased):
         asked = [self._accounts.ask(t.wish, waiting.get(t.wish.bundle, 0), now) for t in takes]
         parts = [back[i : i + PER_CALL] for i in range(0, len(back), PER_CALL)]
         # Claims are told as a whole, so those of the takes, which know of the others, come last.
-        runs = [self._script_call(part, take=False) for part in parts]
-        runs += [self._script_call(asks, take=True) for asks in asked]
+        runs = [self._make_run(part, take=False) for part in parts]
+        runs += [self._make_run(asks, take=True) for asks in asked]
         if not runs:
-            runs = [self._script_call([], take=False)]
+            runs = [self._make_run([], take=False)]
         self._asked = takes
-        answers = await self._scripts.run_script(SCRIPT, runs)
+        answers = await self._answers(runs)
         self._asked = []
         asked_at, now = now, self._clock()
         if answers is None:
             self._without(takes)
             return
-        if self._away or not answers[0][0]:
+        known, _, last, _ = answers[0]
+        if self._away or not known or last < self._ran:
             self._back()
+        self._accounts.tell_again(last, now)
+        self._ran = runs[-1].turn
         self._seen = asked_at  # Redis may have seen us then, and no later for certain
-        for asks, answer in zip([*parts, *asked], answers, strict=False):
-            for (key, _), told in zip(asks, _numbers(answer[2]), strict=True):
-                self._accounts.heard(key, told, now)
+        for run, answer in zip(runs, answers, strict=True):
+            for ask, told in zip(run.asks, _numbers(answer[3]), strict=True):
+                self._accounts.heard(ask.key, told, now)
         for take, answer in zip(takes, answers[len(parts) :], strict=False):
             self._take_in(take, answer[1], now)
         if self._queue:
             self._wake.set()
 
-    def _script_call(self, asks: list[Ask], *, take: bool) -> tuple[list[str], list[Any]]:
-        keys = [_PROCESSES, *(f"lease:{key}" for key, _ in asks)]
-        arguments: list[Any] = [self.process, int(DEADLINE * 1e6), int(take)]
-        for _, fields in asks:
-            arguments += fields
-        return keys, arguments
+    async def _answers(self, runs: list[_Run]) -> list[Any] | None:
+        answers = None
+        try:
+            answers = await self._scripts.run_script(SCRIPT, [run.call for run in runs])
+        finally:  # also when this process stops meanwhile
+            if answers is None:
+                for run in runs:
+                    self._accounts.unheard(run.turn, run.asks, self._clock())
+        return answers
+
+    def _make_run(self, asks: list[Ask], *, take: bool) -> _Run:
+        self._turn += 1
+        keys = [_PROCESSES, _TURN + self.process, *(f"lease:{ask.key}" for ask in asks)]
+        arguments: list[Any] = [self.process, int(DEADLINE * 1e6), int(take), self._turn]
+        for ask in asks:
+            arguments += ask.fields
+        return _Run(self._turn, asks, (keys, arguments))
 
     def _take_in(self, take: _Take, verdict: int, now: float) -> None:
         wish = take.wish
@@ -294,4 +329,4 @@ class SharedLimits(Leased):
 
 
 def _numbers(answers: list[Any]) -> list[Answer]:
-    return [(float(got), float(told), float(spent)) for got, told, spent in answers]
+    return [(int(got), int(told), int(spent)) for got, told, spent in answers]

@@ -28,6 +28,7 @@ module = Module(
         ),
     ),
     mounts={"/v1/": "paifang.modules.gateway.start:relay_mount"},
+    before_migration=("paifang.modules.gateway.processes.migration:look_first",),
     starts=("paifang.modules.gateway.start:start_gateway",),
     checks=("paifang.modules.gateway.findings:look",),
 )

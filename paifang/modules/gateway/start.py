@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paifang.core.cache import open_cache
+from paifang.core.cache import Cache, open_cache
+from paifang.core.db import installation_id
 from paifang.core.limits import Limiter
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.local.manager import LocalModels
@@ -51,7 +52,7 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
         return await _tell_others(runtime)
     settings = runtime.settings.area(GatewaySettings)
     async with contextlib.AsyncExitStack() as undo:
-        cache = open_cache(runtime.settings.redis)
+        cache = await _open_cache(runtime)
         undo.push_async_callback(cache.close)
         guard = Guard(
             database=runtime.db,
@@ -145,7 +146,7 @@ def _snapshot_ready(loader: Loader) -> Callable[[], Awaitable[str]]:
 
 
 async def _tell_others(runtime: Runtime) -> Callable[[], Awaitable[None]]:
-    cache = open_cache(runtime.settings.redis)
+    cache = await _open_cache(runtime)
     if cache.shared:
 
         async def tell() -> None:
@@ -153,6 +154,10 @@ async def _tell_others(runtime: Runtime) -> Callable[[], Awaitable[None]]:
 
         runtime.db.on_version(VERSION, tell)
     return cache.close
+
+
+async def _open_cache(runtime: Runtime) -> Cache:
+    return open_cache(runtime.settings.redis, installation=await installation_id(runtime.db))
 
 
 def relay_mount(runtime: Runtime) -> Relay | None:

@@ -201,12 +201,51 @@ async def test_a_gentle_flush_rests_between_its_pieces(
     journal.close()
 
 
+async def test_a_gentle_flush_rests_while_sqlite_stores(
+    db: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_owners(db)
+    journal = Journal(folder)
+    write(journal, *(call(f"r{number}") for number in range(300)))
+    rests: list[float] = []
+    monkeypatch.setattr(time, "sleep", rests.append)
+    rows = Rows(db.kind, careful=False)
+    batch, _rejected = reading.read(journal.path, "segment", 0, 1000, rows=rows, rest=0.0)
+    assert await store(db, batch, before_commit=lambda: None, rest=2.0) == 300
+    # Nine statements of 32 rows, and one row by one for the other twelve.
+    assert len(rests) == (4 + 6 if db.kind == "sqlite" else 0)
+    assert rows.inserts == []
+    assert await logged(db) == [f"r{number}" for number in range(300)]
+    assert await counters(db) == {(300, 2100)}
+    journal.close()
+
+
+async def test_a_flush_that_does_not_keep_up_rests_less(
+    db: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_owners(db)
+    journal = Journal(folder)
+    write(journal, *(call(f"r{number}") for number in range(60)))
+    monkeypatch.setattr(module, "BATCH", 10)
+    monkeypatch.setattr(module, "HURRY", 2)
+    rests: list[float] = []
+
+    def watched(*arguments: object, rest: float, **others: object) -> object:
+        rests.append(rest)
+        return reading.read(*arguments, rest=rest, **others)
+
+    monkeypatch.setattr(module, "read", watched)
+    assert await Flusher(db, folder, journal).flush(gently=True) == 60
+    assert rests == [4, 4, 2, 2, pytest.approx(4 / 3), pytest.approx(4 / 3), 1]
+    journal.close()
+
+
 async def test_a_stored_batch_holds_no_calls_any_more(db: Database, folder: Path) -> None:
     await add_owners(db)
     journal = Journal(folder)
     write(journal, *(call(f"r{number}") for number in range(1000)))
     rows = Rows(db.kind, careful=False)
-    batch, _rejected = reading.read(journal.path, "segment", 0, 1000, rows=rows, gently=False)
+    batch, _rejected = reading.read(journal.path, "segment", 0, 1000, rows=rows, rest=0.0)
     assert len(rows.inserts) > 0
     assert await store(db, batch, before_commit=lambda: None) == 1000
     assert rows.inserts == []

@@ -207,7 +207,7 @@ async def test_processes_tell_each_other_to_look_through_the_cache(
 ) -> None:
     if kind == "redis":
         url = Secret(request.getfixturevalue("redis_url"))
-        caches = [open_cache(RedisSettings(url=url), namespace=str(db.url)) for _ in range(2)]
+        caches = [open_cache(RedisSettings(url=url), installation="one") for _ in range(2)]
     else:
         shared = MemoryCache()
         caches = [shared, shared]

@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from paifang.core.db import Database
+from paifang.modules.gateway.logs.pace import REST
 from paifang.modules.gateway.logs.reading import Rejected, raw, read
 from paifang.modules.gateway.logs.store import (
     Batch,
@@ -35,6 +36,9 @@ log = logging.getLogger("paifang.gateway.flusher")
 
 BATCH = 2048
 """Records of one transaction. Beginning and ending one costs as much as storing hundreds."""
+HURRY = 8
+"""Batches after which a run rests half as long, after as many more a third, and so on: else it may
+not keep up with the calls."""
 MAX_PAUSE = 5.0
 """Longest pause, in seconds, before the next try while the database is away."""
 WARN_EVERY = 60.0
@@ -221,11 +225,12 @@ class Flusher:
 
     async def _ship(self, path: Path, name: str, *, gently: bool) -> bool:
         """Ship a segment to its present end; False when there was no time for all of it."""
-        size, races = BATCH, 0
+        size, races, batches = BATCH, 0, 0
         while True:
+            rest = REST / (1 + batches // HURRY) if gently else 0.0
             offset = self._offsets.get(name, 0)
             rows = Rows(self._database.kind, careful=races > 0)
-            reading = functools.partial(read, path, name, offset, size, rows=rows, gently=gently)
+            reading = functools.partial(read, path, name, offset, size, rows=rows, rest=rest)
             try:
                 batch, rejected = await asyncio.to_thread(reading)
             except FileNotFoundError:
@@ -233,7 +238,7 @@ class Flusher:
             if batch.end == offset:
                 return True
             try:
-                await self._store(batch, rejected)
+                await self._store(batch, rejected, rest)
             except Moved as moved:
                 self._offsets[name] = moved.position
                 continue
@@ -248,18 +253,18 @@ class Flusher:
                     continue
                 only = await asyncio.to_thread(raw, path, offset)
                 nothing = replace(batch, rows=Rows(self._database.kind, careful=False))
-                await self._store(nothing, [Rejected(only, _reason(error))])
+                await self._store(nothing, [Rejected(only, _reason(error))], rest)
             self._offsets[name] = batch.end
             if batch.last or self._hurried(gently=gently):
                 return batch.last
-            size, races = min(size * 2, BATCH), 0
+            size, races, batches = min(size * 2, BATCH), 0, batches + 1
 
-    async def _store(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
+    async def _store(self, batch: Batch, rejected: Sequence[Rejected], rest: float) -> None:
         def put_aside() -> None:
             for record in rejected:
                 _put_aside(self._directory, batch.segment, record)
 
-        new = await store(self._database, batch, before_commit=put_aside)
+        new = await store(self._database, batch, before_commit=put_aside, rest=rest)
         self.shipped += new
         self.rejected += len(rejected)
 

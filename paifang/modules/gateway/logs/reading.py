@@ -4,12 +4,12 @@ Both share one interpreter, so the work is done in pieces with rests in between:
 time, and nobody's call waits for more than a piece of it.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from paifang.modules.gateway.logs.columns import Columns, columns_from, columns_of, joined
+from paifang.modules.gateway.logs.pace import Pace
 from paifang.modules.gateway.logs.rows import Row, row_of
 from paifang.modules.gateway.logs.store import Batch, Rows
 from paifang.modules.gateway.relay import journal as segments
@@ -24,9 +24,6 @@ MAX_BYTES = 4 * 1024 * 1024
 """Bytes of the journal that make a batch, however few records they are: they are held in memory
 several times over."""
 
-REST = 4.0
-"""How many times as long as it worked a gentle reader rests after a stretch."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
@@ -37,7 +34,7 @@ class Rejected:
 
 
 def read(
-    path: Path, name: str, offset: int, size: int, *, rows: Rows, gently: bool
+    path: Path, name: str, offset: int, size: int, *, rows: Rows, rest: float
 ) -> tuple[Batch, list[Rejected]]:
     """Up to ``size`` records from an offset on.
 
@@ -47,13 +44,13 @@ def read(
         offset: 0, or the end of an earlier batch.
         size: Records at most.
         rows: Where to put them; none yet.
-        gently: Whether to rest in between.
+        rest: How long to rest in between, as a multiple of the work.
 
     Raises:
         OSError: the segment can't be read.
     """
     rejected: list[Rejected] = []
-    pace = _Pace(gently)
+    pace = Pace(rest)
     end, left, last = offset, size, False
     while left and not last and end - offset < MAX_BYTES:
         asked = min(PART, left)
@@ -84,15 +81,3 @@ def _one_by_one(records: Sequence[bytes], rejected: list[Rejected]) -> Columns:
         except ValueError as error:
             rejected.append(Rejected(data, str(error)))
     return columns_from(rows)
-
-
-class _Pace:
-    def __init__(self, gently: bool) -> None:
-        self._gently = gently
-        self._since = time.thread_time()
-
-    def rest(self) -> None:
-        """Sleep in proportion to the work since the last time."""
-        if self._gently:
-            time.sleep(REST * (time.thread_time() - self._since))
-            self._since = time.thread_time()

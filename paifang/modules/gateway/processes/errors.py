@@ -39,6 +39,21 @@ class GatewayRefused(StartRefused):
         super().__init__(text)
 
 
+class MigrationRefused(StartRefused):
+    """A gateway process is alive, and would go on with the tables as they were.
+
+    Args:
+        where: Its place.
+    """
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"A gateway process serves this database: {where}. It would go on with the tables as "
+            "they were. Nothing was changed. Stop it and all other processes of this "
+            "installation, then migrate, then start them in this version."
+        )
+
+
 class GatewayStopped(StartRefused):
     """The start was broken off while it waited for a sign of life of another process."""
 

@@ -108,7 +108,7 @@ class Guard:
         self.id = uuid4().hex
         self._database = database
         self._home = home
-        self._here = _place_of(home)
+        self._here = place_of(home)
         self._shares = shares
         self._is_stopping = is_stopping
         self._end = end
@@ -269,7 +269,8 @@ async def _strike(session: AsyncSession, process: GatewayProcess) -> bool:
     return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result has it
 
 
-def _place_of(home: Path) -> tuple[str, str]:
+def place_of(home: Path) -> tuple[str, str]:
+    """Where a process with this home folder runs: its host, and the folder."""
     return socket.gethostname()[:255], str(home.resolve())
 
 
@@ -282,7 +283,7 @@ async def list_alive(database: Database, home: Path) -> list[GatewayProcess]:
 
     Where no lock tells, the clocks of the two machines do.
     """
-    here = _place_of(home)
+    here = place_of(home)
     silent = utc_now() - timedelta(seconds=DEAD_SECONDS)
     async with database.reading() as session:
         rows = await session.scalars(select(GatewayProcess).order_by(GatewayProcess.started_at))

@@ -9,14 +9,14 @@ import math
 import time
 from typing import Any, Protocol
 
-from paifang.core.limits import Bundle, Limiter, Refused
+from paifang.core.limits import Bundle, Refused, Standing
 from paifang.modules.gateway.relay.auth import Caller
 from paifang.modules.gateway.relay.body import Request
 from paifang.modules.gateway.relay.errors import NO_RETRY, RATE, Refusal, retry_after
 from paifang.modules.gateway.relay.ledger import Ledger
 from paifang.modules.gateway.relay.meter import estimate_cost
 from paifang.modules.gateway.relay.plan import HeaderList, Plan, split_block
-from paifang.modules.gateway.relay.snapshot import Price, Snapshot
+from paifang.modules.gateway.relay.snapshot import Price, Snapshot, Token
 from paifang.modules.gateway.relay.usage import estimate_prompt
 
 UNSTATED_OUTPUT = 4096
@@ -35,8 +35,11 @@ MAX_PLANS = 4096
 _UNITS = {"rpm": "requests per minute", "tpm": "model tokens per minute"}
 
 
-class Finisher(Protocol):
-    """What a call's end is told to: :class:`Limiter`, and what processes share in its place."""
+class Limits(Protocol):
+    """:class:`~paifang.core.limits.Limiter`, and what processes share in its place."""
+
+    def acquire(self, bundle: Bundle, now: float, weight: int = 1) -> Standing | Refused | None:
+        """As :meth:`Limiter.acquire`; None when this process can't say."""
 
     def finish(self, bundle: Bundle, difference: int, now: float) -> None:
         """As :meth:`Limiter.finish`."""
@@ -44,6 +47,9 @@ class Finisher(Protocol):
 
 class Books(Protocol):
     """What tokens spend: :class:`Ledger`, and what processes share in its place."""
+
+    def hold(self, token: Token, quota: int, nanos: int) -> bool:
+        """As :meth:`Ledger.hold`; False when this process can't say."""
 
     def let_go(self, token_id: str, nanos: int) -> None:
         """As :meth:`Ledger.let_go`."""
@@ -59,7 +65,7 @@ class Admitted:
 
     def __init__(  # noqa: PLR0917 - by keyword it costs more, in each call
         self,
-        limiter: Finisher,
+        limiter: Limits,
         ledger: Books,
         plan: Plan,
         estimate: int,
@@ -110,23 +116,29 @@ class Plans:
         return plan
 
 
-class Admission:
-    """Decides on every call of a process that serves the gateway alone."""
+class Undecided(Exception):
+    """This process can't say whether a call may begin; raised in relay/shared.py alone."""
 
-    def __init__(self, limiter: Limiter) -> None:
+
+class Gate:
+    """Decides on every call, by limits and books of one process or of several."""
+
+    def __init__(self, limiter: Limits, ledger: Books) -> None:
         self.limiter = limiter
-        self.ledger = Ledger()
+        self.ledger = ledger
         self._plans = Plans()
 
     def use(self, snapshot: Snapshot) -> None:
-        """Take over a new snapshot's tokens."""
-        self.ledger.use(snapshot.tokens.values())
+        """Decide by a new snapshot."""
+        del snapshot  # each call brings its token
         self._plans.clear()
 
     def admit(self, caller: Caller, request: Request, price: Price | None) -> Admitted | None:
         """Charge the call's limits; None when it has none, so that there is nothing to undo.
 
-        Raises :class:`Refusal` (429), naming the limit, its value and when it frees up.
+        Raises:
+            Refusal: 429, naming the limit, its value and when it frees up.
+            Undecided: this process can't say.
         """
         plan = self._plans.of(caller)
         if not plan.limited:
@@ -137,14 +149,42 @@ class Admission:
         if token is not None and token.quota is not None:
             if price is not None:
                 held = estimate_cost(estimate, most_output(request), price)
-            self.ledger.hold(token, token.quota, held)
+            if not self.ledger.hold(token, token.quota, held):
+                raise self.undecided(caller, plan, estimate, held)
         standing = self.limiter.acquire(plan.bundle, time.monotonic(), estimate)
-        if isinstance(standing, Refused):
+        if not isinstance(standing, list):
             if held:
                 self.ledger.let_go(plan.owner, held)
+            if standing is None:
+                raise self.undecided(caller, plan, estimate, held)
             raise limit_reached(caller, standing, estimate, plan)
         block = plan.header_block(standing)
         return Admitted(self.limiter, self.ledger, plan, estimate, held, block)
+
+    def undecided(self, caller: Caller, plan: Plan, estimate: int, held: int) -> Exception:
+        """What to raise for a call on which this process can't decide.
+
+        Args:
+            caller: Whose it is.
+            plan: Of the caller.
+            estimate: Model tokens of its prompt.
+            held: Nanos it would set aside.
+        """
+        del caller, plan, estimate, held
+        return Undecided()
+
+
+class Admission(Gate):
+    """Decides on every call of a process that serves the gateway alone."""
+
+    def __init__(self, limiter: Limits) -> None:
+        self._spent = Ledger()
+        super().__init__(limiter, self._spent)
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Take over a new snapshot's tokens."""
+        self._spent.use(snapshot.tokens.values())
+        super().use(snapshot)
 
 
 def most_output(request: Request) -> int:

@@ -80,6 +80,11 @@ class AsgiExchange:
             self.begun = True
         await self._say({"type": "http.response.body", "body": data, "more_body": not last})
 
+    def send_now(self, data: bytes) -> bool:
+        """Never: sending is awaiting here."""
+        del data
+        return False
+
     async def _say(self, message: Message) -> None:
         if self._left:
             raise ClientGone

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from paifang.modules.gateway.relay.body import Request
 from paifang.modules.gateway.relay.dialect import (
@@ -74,6 +76,12 @@ class StreamReply:
     meter: StreamMeter
     held: bytes
     """What the client is to get first."""
+
+    def pass_to(self, send: Callable[[bytes], bool] | None) -> None:
+        """Give ``send`` what there is nothing to decide about in the moment it comes, while the
+        reader sleeps: to wake it takes as long as all the rest. None ends that.
+        """
+        self.response.into = None if send is None else partial(self.meter.pass_on, send)
 
 
 class Upstreams:

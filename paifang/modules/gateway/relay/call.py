@@ -15,11 +15,7 @@ from paifang.modules.gateway.relay.attempt import Attempt, JsonReply, StreamRepl
 from paifang.modules.gateway.relay.auth import Known, check_address
 from paifang.modules.gateway.relay.bill import bill, computed
 from paifang.modules.gateway.relay.body import Request, parse_request, too_large
-from paifang.modules.gateway.relay.dialect import (
-    ENDPOINTS,
-    refuse_error_object,
-    refuse_failure,
-)
+from paifang.modules.gateway.relay.dialect import ENDPOINTS, refuse_error_object, refuse_failure
 from paifang.modules.gateway.relay.ending import ended_too_early, is_finished, read_on
 from paifang.modules.gateway.relay.errors import (
     Blame,
@@ -240,6 +236,7 @@ class Call:
         reply.block += STREAM_BLOCK
         out = reply.held
         refusal: Refusal | None = None
+        reply.pass_to(self._exchange.send_now)
         try:
             while not meter.over:
                 if out:
@@ -256,6 +253,8 @@ class Call:
         except ClientGone:
             if not self._count_is_due():
                 raise
+        finally:
+            reply.pass_to(None)
         if self._left:
             self._whole = await read_on(reply, self._relay.settings.max_event_bytes)
             raise ClientGone

@@ -28,8 +28,8 @@ class Ledger:
         """Nanos this token has spent."""
         return self._spent.get(token_id, 0)
 
-    def hold(self, token: Token, quota: int, nanos: int) -> None:
-        """Set an estimate aside until :meth:`let_go`.
+    def hold(self, token: Token, quota: int, nanos: int) -> bool:
+        """Set an estimate aside until :meth:`let_go`; always True.
 
         Raises :class:`Refusal` (429) when nothing of the quota is left.
         """
@@ -40,6 +40,7 @@ class Ledger:
             raise used_up(token, quota, spent, held)
         if nanos:
             self._held[key] = held + nanos
+        return True
 
     def let_go(self, token_id: str, nanos: int) -> None:
         """Undo :meth:`hold`."""

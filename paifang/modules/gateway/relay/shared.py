@@ -4,21 +4,18 @@ import time
 
 from paifang.core.leases import Away, Budget, Overdrawn, SharedLimits, Wish
 from paifang.core.limits import Refused
-from paifang.modules.gateway.relay.admission import Admitted, Plans, limit_reached, most_output
+from paifang.modules.gateway.relay.admission import Admitted, Gate, Undecided, limit_reached
 from paifang.modules.gateway.relay.auth import Caller
-from paifang.modules.gateway.relay.body import Request
 from paifang.modules.gateway.relay.errors import SERVER, Refusal, retry_after
 from paifang.modules.gateway.relay.ledger import used_up
-from paifang.modules.gateway.relay.meter import estimate_cost
 from paifang.modules.gateway.relay.plan import Plan
-from paifang.modules.gateway.relay.snapshot import Price, Snapshot, Token
-from paifang.modules.gateway.relay.usage import estimate_prompt
+from paifang.modules.gateway.relay.snapshot import Token
 
 PREFIX = "quota:"
 """Put before a token's id: the key of its budget."""
 
 
-class LeaseNeeded(Exception):
+class LeaseNeeded(Undecided):
     """What this process has leased does not reach: :meth:`take` asks for more."""
 
     def __init__(
@@ -31,14 +28,16 @@ class LeaseNeeded(Exception):
         self._wish = wish
 
     async def take(self) -> Admitted:
-        """As :meth:`SharedAdmission.admit`, after asking.
+        """As :meth:`Gate.admit`, after asking where that may help.
 
         Raises :class:`Refusal`; with 503 when nobody answers, and a quota can't be decided.
         """
         admission, plan, wish = self._admission, self._plan, self._wish
         decision = await admission.limits.take(wish)
         if isinstance(decision, list):
-            return admission.admitted(plan, wish, plan.header_block(decision))
+            held = wish.amount if wish.budget is not None else 0
+            block = plan.header_block(decision)
+            return Admitted(admission.limits, admission.ledger, plan, wish.weight, held, block)
         raise refusal(self._caller, plan, wish, decision)
 
 
@@ -47,6 +46,10 @@ class SharedLedger:
 
     def __init__(self, limits: SharedLimits) -> None:
         self._limits = limits
+
+    def hold(self, token: Token, quota: int, nanos: int) -> bool:
+        """Set an estimate aside, if what was granted reaches."""
+        return self._limits.hold(PREFIX + token.id, quota, nanos, time.monotonic())
 
     def let_go(self, token_id: str, nanos: int) -> None:
         """A call that had set so much aside is over."""
@@ -57,47 +60,20 @@ class SharedLedger:
         self._limits.spend(PREFIX + token_id, nanos)
 
 
-class SharedAdmission:
+class SharedAdmission(Gate):
     """Decides on calls as :class:`~paifang.modules.gateway.relay.admission.Admission` does."""
 
     def __init__(self, limits: SharedLimits) -> None:
+        super().__init__(limits, SharedLedger(limits))
         self.limits = limits
-        self.ledger = SharedLedger(limits)
-        self._plans = Plans()
 
-    def use(self, snapshot: Snapshot) -> None:
-        """Decide by a new snapshot."""
-        del snapshot  # each call brings its token
-        self._plans.clear()
-
-    def admit(self, caller: Caller, request: Request, price: Price | None) -> Admitted | None:
-        """Charge the call's limits; None when it has none, so that there is nothing to undo.
-
-        Raises:
-            Refusal: 429, naming the limit, its value and when it frees up.
-            LeaseNeeded: this process can't say; it has to ask.
-        """
-        plan = self._plans.of(caller)
-        if not plan.limited:
-            return None
-        estimate = estimate_prompt(request.data) if plan.estimates else 0
-        wish = Wish(plan.bundle, estimate)
-        token = caller.token
+    def undecided(self, caller: Caller, plan: Plan, estimate: int, held: int) -> LeaseNeeded:
+        """See :meth:`Gate.undecided`."""
+        token, budget, amount = caller.token, None, 0
         if token is not None and token.quota is not None:
-            cost = 0 if price is None else estimate_cost(estimate, most_output(request), price)
-            budget = Budget(PREFIX + token.id, token.quota)
-            wish = Wish(plan.bundle, estimate, budget, max(1, cost))
-        decision = self.limits.decide(wish, time.monotonic())
-        if isinstance(decision, list):
-            return self.admitted(plan, wish, plan.header_block(decision))
-        if decision is None:
-            raise LeaseNeeded(self, caller, plan, wish)
-        raise refusal(caller, plan, wish, decision)
-
-    def admitted(self, plan: Plan, wish: Wish, header_block: bytes) -> Admitted:
-        """A call whose limits are charged."""
-        held = wish.amount if wish.budget is not None else 0
-        return Admitted(self.limits, self.ledger, plan, wish.weight, held, header_block)
+            # A call that costs nothing has to find something left, too.
+            budget, amount = Budget(PREFIX + token.id, token.quota), max(1, held)
+        return LeaseNeeded(self, caller, plan, Wish(plan.bundle, estimate, budget, amount))
 
 
 def refusal(

@@ -55,6 +55,8 @@ class StreamMeter:
         self._final = False
         self._tail = bytearray()
         self._skipping = b""
+        self._between = False
+        """The stream has begun and goes on, and no event is incomplete."""
         self._fresh: list[bytes] = []
         self._delivered: list[bytes] = []
         self._delivered_size = 0
@@ -68,15 +70,29 @@ class StreamMeter:
 
         Raises :class:`MalformedAnswerError` when an event before the first content is no JSON.
         """
-        between = self.started and not self._tail and not self._skipping and not self.over
-        if between and chunk.endswith(_WHOLE) and not _notable(chunk):
+        if self._between and chunk.endswith(_WHOLE) and not _notable(chunk):
             self._fresh.append(chunk)
             return chunk
         out: list[bytes] = []
         at = 0
         while at < len(chunk) and not self.over:
             at = self._skip(chunk, at, out) if self._skipping else self._take(chunk, at, out)
+        self._between = self.started and not self._tail and not self._skipping and not self.over
         return b"".join(out)
+
+    def pass_on(self, send: Callable[[bytes], bool], chunk: bytes) -> bool:
+        """Send a chunk as it is, if there is nothing to decide about it: as good as :meth:`feed`,
+        sending what it returns, and :meth:`delivered`.
+
+        False when ``send`` did not send it or there is something to decide: feed it then.
+        """
+        if not (self._between and chunk.endswith(_WHOLE) and not _notable(chunk) and send(chunk)):
+            return False
+        self._delivered.append(chunk)
+        self._delivered_size += len(chunk)
+        if self._delivered_size > COUNT_EVERY:
+            self._count_delivered()
+        return True
 
     @property
     def over(self) -> bool:

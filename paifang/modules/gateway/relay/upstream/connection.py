@@ -188,10 +188,10 @@ class Connection(asyncio.Protocol):
         if response is None:
             self.drop()  # nobody asked: whatever this is, the next answer must not begin with it
             return
-        if self._turn == self._writes.turn:  # the request waits still: this answers another
+        phase, had = self._phase, response.buffered
+        if phase == HEAD and self._turn == self._writes.turn:  # the request waits still
             self.fail("protocol", f"{self.name} spoke before it was asked")
             return
-        phase, had = self._phase, response.buffered
         if not self._feed(data, response):
             return
         if self._phase == BODY:
@@ -207,9 +207,10 @@ class Connection(asyncio.Protocol):
                     self.paused = True
                     self._transport.pause_reading()
                     self._deadline = math.inf  # it is the reader who keeps us waiting
+                response.wake()
             else:
                 self._expect(self._idle)
-            response.wake()
+                response.arrived()
         elif self._phase == DONE:
             self._finish(response)
 

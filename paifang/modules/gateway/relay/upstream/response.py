@@ -1,7 +1,7 @@
 """An answer on its way in: a status, headers, and a body that arrives in pieces."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, Self
 
 from paifang.modules.gateway.relay.upstream.errors import UpstreamError
@@ -30,7 +30,7 @@ class Response(AsyncIterator[bytes]):
     """
 
     __slots__ = ("_error", "_loop", "_source", "_waiter", "buffered", "complete", "headers",
-                 "parts", "status")  # fmt: skip
+                 "into", "parts", "status")  # fmt: skip
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.status = 0
@@ -40,6 +40,10 @@ class Response(AsyncIterator[bytes]):
         """True when the last byte has been received, read or not."""
         self.buffered = 0
         """Bytes received and not read yet."""
+        self.into: Callable[[bytes], bool] | None = None
+        """May take what comes while the reader of :meth:`chunks` waits, in that very moment, and
+        says whether it did: the reader then sleeps on and never sees it. What it raises is raised
+        in the reader."""
         self._source = source
         self._loop = loop
         self.parts: list[bytes] = []
@@ -130,11 +134,30 @@ class Response(AsyncIterator[bytes]):
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
-        except BaseException:  # cancelled: nobody is going to read the rest
+        except BaseException:  # cancelled, mostly: nobody is going to read the rest
             self.close()
             raise
         finally:
             self._waiter = None
+
+    def arrived(self) -> None:
+        """More is here, and it is neither the end nor too much: for :attr:`into`, or else for the
+        reader.
+        """
+        waiter, into, parts = self._waiter, self.into, self.parts
+        if waiter is None or waiter.done():
+            return  # the reader has not seen yet what came before, and that comes first
+        if into is not None and parts:
+            try:
+                taken = into(parts[0] if len(parts) == 1 else b"".join(parts))
+            except Exception as fault:  # noqa: BLE001 - whatever it is, it is the reader's
+                waiter.set_exception(fault)
+                return
+            if taken:
+                parts.clear()
+                self.buffered = 0
+                return
+        waiter.set_result(None)
 
     def wake(self) -> None:
         """There is news for whoever waits."""
