@@ -104,6 +104,8 @@ class Module:
     root_routers: "tuple[APIRouter | Place, ...]" = ()
     """Mounted at their own paths: APIs that imitate another service's."""
     permissions: type[StrEnum] | None = None
+    member_permissions: tuple[StrEnum, ...] = ()
+    """Those that the role ``member``, which everybody holds, gets when they are first known."""
     menu: tuple[Menu, ...] = ()
     jobs: "tuple[Job | Place, ...]" = ()
     subscribers: "Mapping[type, tuple[Job | Place, ...]]" = field(default_factory=dict)

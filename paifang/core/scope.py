@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 if TYPE_CHECKING:
     from paifang.core.auth import Principal
 
-S = TypeVar("S", bound="Select[Any] | Update | Delete")
+S = TypeVar("S", bound="Select[*tuple[Any, ...]] | Update | Delete")
 
 
 @dataclass(frozen=True, slots=True)

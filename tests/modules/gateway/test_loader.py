@@ -162,7 +162,9 @@ async def test_a_change_of_another_process_is_found_by_looking(
         found = process.snapshot.tokens
         async with elsewhere.transaction() as session:
             (token,) = (
-                await tokens.list_page(session, paging=PageQuery(page=1, page_size=9, sort=""))
+                await reading.list_page(
+                    session, caller=actor, paging=PageQuery(page=1, page_size=9, sort="")
+                )
             ).items
             assert str(token.id) == token_id
             await tokens.revoke(session, actor=actor, token_id=token.id)

@@ -187,11 +187,26 @@ async def test_old_logs_are_deleted_in_batches_and_that_is_audited(
 async def test_pruning_takes_the_oldest_and_only_those_that_are_old_enough(db: Database) -> None:
     await _add(db, 5)
     async with db.transaction() as session:
-        assert await service.prune(session, older_than=START + timedelta(minutes=4), batch=3) == 3
+        assert (
+            await service.prune(
+                session, caller=CLEANER, older_than=START + timedelta(minutes=4), batch=3
+            )
+            == 3
+        )
     async with db.transaction() as session:
-        assert await service.prune(session, older_than=START + timedelta(minutes=4), batch=3) == 1
+        assert (
+            await service.prune(
+                session, caller=CLEANER, older_than=START + timedelta(minutes=4), batch=3
+            )
+            == 1
+        )
     async with db.transaction() as session:
-        assert await service.prune(session, older_than=START + timedelta(minutes=4), batch=3) == 0
+        assert (
+            await service.prune(
+                session, caller=CLEANER, older_than=START + timedelta(minutes=4), batch=3
+            )
+            == 0
+        )
     assert await _count(db) == 1
 
 

@@ -352,13 +352,17 @@ async def test_a_deleted_token_is_gone_and_its_number_is_not_given_again(
     again = await make(api)
     assert again["number"] == made["number"] + 1
     async with db.reading() as session:
-        token = await service.find_by_number(session, number=again["number"], group_id="team")
+        token = await service.find_by_number(
+            session, caller=actor, number=again["number"], group_id="team"
+        )
         assert str(token.id) == again["id"]
         with pytest.raises(TokenNotFound):
-            await service.find_by_number(session, number=again["number"], group_id="other")
+            await service.find_by_number(
+                session, caller=actor, number=again["number"], group_id="other"
+            )
         for number in (made["number"], 0, -1, 2**70):
             with pytest.raises(TokenNotFound):
-                await service.find_by_number(session, number=number)
+                await service.find_by_number(session, caller=actor, number=number)
 
 
 async def test_a_list_takes_two_statements_however_long_it_is(
