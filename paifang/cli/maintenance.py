@@ -79,16 +79,20 @@ def migrate_command(ctx: click.Context) -> None:
 
     An SQLite database is backed up first. A database made by a newer version is refused.
     """
+    from paifang.modules.access.roles.service import seed  # noqa: PLC0415  # for this command alone
 
     async def run() -> bool:
         settings = load_settings({"PAIFANG_HOME": option_home(ctx)})
         runtime = runtime_from(settings)
         try:
-            return await migrate.upgrade(
+            changed = await migrate.upgrade(
                 runtime.db, backups=settings.home / "backups", say=click.echo
             )
+            # For the commands that make people before anything serves.
+            await seed(runtime.db, runtime.modules)
         finally:
             await runtime.db.close()
+        return changed
 
     with plain_errors():
         changed = asyncio.run(run())

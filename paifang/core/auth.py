@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 from paifang.core.errors import Forbidden, Unauthenticated
 from paifang.core.module import load
 from paifang.core.query import check_query
-from paifang.core.scope import EVERYTHING, OWN, Scope
+from paifang.core.scope import EVERYTHING, NOTHING, Scope
 
 # auto_error off: our own answer is a problem+json. It is here for the OpenAPI document alone,
 # where it makes "Authorize" appear; the authenticators read the header.
@@ -39,7 +39,7 @@ class Principal:
     grants: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}))
     """The permissions that are held, each with the rows it is held for."""
     all_permissions: bool = False
-    """True for the administrator key: it may do everything, to every row."""
+    """True for administrators and their key: they may do everything, to every row."""
     needed: str | None = None
     """The permission that the route requires, which decides :attr:`scope`."""
 
@@ -50,7 +50,11 @@ class Principal:
     @property
     def scope(self) -> Scope:
         """The rows that the caller sees under the permission that the route requires."""
-        return EVERYTHING if self.all_permissions else self.grants.get(self.needed or "", OWN)
+        return EVERYTHING if self.all_permissions else self.grants.get(self.needed or "", NOTHING)
+
+    def scope_of(self, permission: StrEnum) -> Scope:
+        """The rows that the caller sees under a permission; none when it is not held."""
+        return EVERYTHING if self.all_permissions else self.grants.get(permission.value, NOTHING)
 
     def under(self, permission: StrEnum) -> "Principal":
         """The same caller, with the rows of another permission than the route's."""

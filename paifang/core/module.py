@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from paifang.core.auth import Principal
     from paifang.core.jobs import Job
     from paifang.core.runtime import Runtime
+    from paifang.core.scope import Scoped
     from paifang.core.settings import Section
 
 T = TypeVar("T")
@@ -46,16 +47,34 @@ def load(parts: Iterable[T | Place]) -> tuple[T, ...]:
     return tuple(found)
 
 
+class MenuKind(StrEnum):
+    """What an entry of the console's menu is."""
+
+    DIRECTORY = "directory"
+    """Holds others; shown when one of them is."""
+    PAGE = "page"
+    BUTTON = "button"
+    """Something on a page that not everybody who sees the page may do."""
+    LINK = "link"
+    """Leads out of the console."""
+
+
 @dataclass(frozen=True)
 class Menu:
-    """An entry of the console's menu."""
+    """An entry of the console's menu. Its titles are in the pages' languages, by its name."""
 
     name: str
     """Dotted, unique: ``gateway.tokens``."""
-    path: str
-    icon: str
-    needs: StrEnum
-    """The permission without which nobody sees it."""
+    path: str = ""
+    """Of a page: its path in the console, ``/gateway/tokens``. Of a link: its address."""
+    icon: str = ""
+    needs: StrEnum | None = None
+    """The permission without which nobody sees it; a directory has none of its own."""
+    kind: str = MenuKind.PAGE
+    parent: str | None = None
+    """Name of the directory it is in, or of a button's page; None: at the top."""
+    sort: int = 0
+    """Among its siblings, ascending; those of one number by their order in the manifests."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +123,12 @@ class Module:
     root_routers: "tuple[APIRouter | Place, ...]" = ()
     """Mounted at their own paths: APIs that imitate another service's."""
     permissions: type[StrEnum] | None = None
+    """Each is shown to people in their language, by its value: the pages hold the titles."""
     member_permissions: tuple[StrEnum, ...] = ()
     """Those that the role ``member``, which everybody holds, gets when they are first known."""
+    scoped: "Mapping[str, type[Scoped] | Place]" = field(default_factory=dict)
+    """Models of which not everybody sees every row, by the word for one such row. A route names
+    its id ``{<word>_id}``; "explain access" takes ``<word>:<id>``."""
     menu: tuple[Menu, ...] = ()
     jobs: "tuple[Job | Place, ...]" = ()
     subscribers: "Mapping[type, tuple[Job | Place, ...]]" = field(default_factory=dict)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, Update, false, or_
+from sqlalchemy import Delete, Select, Update, false, inspect, or_
 from sqlalchemy.sql.elements import ColumnElement
 
 if TYPE_CHECKING:
@@ -20,19 +20,35 @@ S = TypeVar("S", bound="Select[*tuple[Any, ...]] | Update | Delete")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Rows beside one's own: all of them, or those of some departments."""
+    """The rows for which a permission is held: all, or one's own and those of some departments."""
 
     everything: bool = False
     departments: frozenset[UUID] = frozenset()
+    own: bool = True
+    """False where the permission is not held at all."""
 
     def __or__(self, other: "Scope") -> "Scope":
         """What either of them holds."""
-        return Scope(self.everything or other.everything, self.departments | other.departments)
+        return Scope(
+            self.everything or other.everything,
+            self.departments | other.departments,
+            self.own or other.own,
+        )
+
+    def within(self, other: "Scope") -> bool:
+        """Whether the other holds at least this much."""
+        return other.everything or (
+            not self.everything
+            and self.departments <= other.departments
+            and (other.own or not self.own)
+        )
 
 
 OWN = Scope()
 """One's own rows alone."""
 EVERYTHING = Scope(everything=True)
+NOTHING = Scope(own=False)
+"""Of a permission that is not held."""
 
 
 class Scoped:
@@ -48,7 +64,8 @@ class Scoped:
     def scope_clause(cls, scope: Scope, caller: "Principal") -> ColumnElement[bool]:
         """The condition that a row is the caller's own or in the scope's departments.
 
-        It is not asked when the scope is everything. :func:`belongs` makes it of two columns.
+        It is asked neither when the scope is everything nor when it is nothing. ``cls`` may be an
+        alias of the model. :func:`belongs` makes it of two columns.
         """
         raise NotImplementedError(cls.__name__)
 
@@ -65,31 +82,37 @@ def belongs(
         department: The column with the department's id.
     """
     clauses: list[ColumnElement[bool]] = []
-    if caller.user_id is not None:
+    if caller.user_id is not None and scope.own:
         clauses.append(owner == caller.user_id)
     if scope.departments:
         clauses.append(department.in_(scope.departments))
     return or_(*clauses) if clauses else false()
 
 
-def visible(statement: S, caller: "Principal", *, of: type[Scoped] | None = None) -> S:
+def visible(statement: S, caller: "Principal", *, of: Any = None) -> S:
     """The statement, kept to the rows that the caller may see under the route's permission.
 
     Args:
-        statement: A select, update or delete whose first entity is scoped.
+        statement: A select, update or delete of a scoped model.
         caller: Whoever asks; its :attr:`~paifang.core.auth.Principal.scope` decides.
-        of: The scoped model, where it is not the statement's first entity.
+        of: The scoped model or an alias of it, where it is not what the statement is of
+            (``select(func.count()).select_from(Order)``); a tuple where several are read.
 
     Raises:
-        TypeError: the statement is not about a scoped model.
+        TypeError: nothing scoped is selected, or several are and ``of`` does not say which of
+            them decide.
     """
-    model = of or _entity(statement)
-    if not (isinstance(model, type) and issubclass(model, Scoped)):
-        raise TypeError(f"{model} is not scoped; give the scoped model as of=")
+    models = _selected(statement) if of is None else of if isinstance(of, tuple) else (of,)
+    if not models or not all(map(is_scoped, models)):
+        raise TypeError(f"this is not about a scoped model; give it as of=: {statement}")
+    if of is None and len(models) > 1:
+        raise TypeError(f"several scoped models are read; give those that decide as of=: {models}")
     scope = caller.scope
     if scope.everything:
         return statement
-    return cast("S", statement.where(model.scope_clause(scope, caller)))
+    if not scope.own and not scope.departments:
+        return cast("S", statement.where(false()))
+    return cast("S", statement.where(*(model.scope_clause(scope, caller) for model in models)))
 
 
 def unscoped(statement: S, reason: str) -> S:
@@ -98,10 +121,18 @@ def unscoped(statement: S, reason: str) -> S:
     return statement
 
 
-def _entity(statement: Any) -> Any:
-    described = (
-        statement.column_descriptions[0]
-        if isinstance(statement, Select)
-        else statement.entity_description
-    )
-    return described.get("entity")
+def is_scoped(model: Any) -> bool:
+    """Whether it is a scoped model or an alias of one."""
+    found = inspect(model, raiseerr=False)
+    mapped = getattr(getattr(found, "mapper", None), "class_", model)
+    return isinstance(mapped, type) and issubclass(mapped, Scoped)
+
+
+def _selected(statement: Any) -> tuple[Any, ...]:
+    if isinstance(statement, Select):
+        found = [column.get("entity") for column in statement.column_descriptions]
+    elif isinstance(statement, Update | Delete):
+        found = [statement.entity_description.get("entity")]
+    else:
+        found = []
+    return tuple(dict.fromkeys(model for model in found if is_scoped(model)))

@@ -153,8 +153,13 @@ async def _delete_rows(url: URL) -> None:
         question = select(*(exists().select_from(table) for table in tables))
         filled = (await connection.execute(question)).one()
         for table, has_rows in zip(tables, filled, strict=True):
-            if has_rows:
-                await connection.execute(table.delete())
+            if not has_rows:
+                continue
+            # MariaDB looks at each row it deletes: a tree is taken apart first.
+            for key in table.foreign_keys:
+                if key.column.table is table:
+                    await connection.execute(table.update().values({key.parent.name: None}))
+            await connection.execute(table.delete())
     await database.close()
 
 

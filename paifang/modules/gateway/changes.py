@@ -1,20 +1,34 @@
 """How services check and apply changes: the same rules for HTTP, commands and the AI Proxy API."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
-from uuid import UUID
 
-from paifang.core.db import Base, utc_now
-from paifang.core.errors import Invalid
+from paifang.core import changes
+from paifang.core.changes import MAX_NAME, PRINTABLE_PATTERN, apply_changes, as_json, as_name
+
+__all__ = [
+    "GROUP_ID_PATTERN",
+    "MAX_CONCURRENCY",
+    "MAX_MODEL",
+    "MAX_MODELS",
+    "MAX_NAME",
+    "MAX_NANOS",
+    "MAX_NETWORKS",
+    "MAX_RPM",
+    "MAX_TPM",
+    "PRINTABLE_PATTERN",
+    "Check",
+    "apply_changes",
+    "as_group_id",
+    "as_json",
+    "as_model",
+    "parse_network",
+]
 
 # What a value must be like is said once, here; the types of fields.py and the checks below use it.
 GROUP_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-PRINTABLE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
-"""For what is searched: PostgreSQL takes no NUL."""
-MAX_NAME = 64
 MAX_MODEL = 128
 MAX_MODELS = 1000
 MAX_NETWORKS = 100
@@ -27,45 +41,12 @@ MAX_CONCURRENCY = 10**6
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
-class Check:
-    """Collects what is wrong, so that a refusal names every field at once.
-
-    Each method returns the value as it is stored; when the value is wrong, what it returns is
-    never used, because :meth:`done` raises.
-    """
-
-    def __init__(self) -> None:
-        self.errors: list[dict[str, str]] = []
-
-    def wrong(self, field: str, message: str) -> None:
-        """Note that a field is wrong."""
-        self.errors.append({"field": field, "message": message})
-
-    def done(self) -> None:
-        """Raise :class:`~paifang.core.errors.Invalid` when anything was wrong."""
-        if self.errors:
-            first = self.errors[0]
-            raise Invalid(f"{first['field']}: {first['message']}", errors=self.errors)
+class Check(changes.Check):
+    """What is wrong with the gateway's own kinds of values."""
 
     def group_id(self, value: str, field: str = "id") -> str:
         """An id of a group."""
-        return self._follows(as_group_id, value, field)
-
-    def name(self, value: str, field: str = "name", longest: int = MAX_NAME) -> str:
-        """A name: printable, without spaces around it."""
-        return self._follows(lambda text: as_name(text, longest), value, field)
-
-    def choice(self, field: str, value: str, allowed: Collection[str]) -> str:
-        """One of a few words."""
-        if value not in allowed:
-            self.wrong(field, f"use one of: {', '.join(allowed)}")
-        return value
-
-    def whole(self, field: str, value: int | None, least: int, most: int) -> int | None:
-        """A whole number in a range; None where there is no ceiling."""
-        if value is not None and (isinstance(value, bool) or not least <= value <= most):
-            self.wrong(field, f"use a whole number from {least} to {most}, or null for no limit")
-        return value
+        return self.follows(as_group_id, value, field)
 
     def limits(self, values: Mapping[str, Any]) -> None:
         """``rpm``, ``tpm`` and ``concurrency``, those that are there."""
@@ -104,29 +85,6 @@ class Check:
                 )
         return list(found)
 
-    def _follows(self, rule: Callable[[str], str], value: str, field: str) -> str:
-        try:
-            return rule(value)
-        except ValueError as error:
-            self.wrong(field, str(error))
-            return value
-
-    def future(self, field: str, value: datetime | None) -> datetime | None:
-        """A moment to come, in UTC; None for never."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            self.wrong(field, "add a time zone, for example a Z at the end")
-            return None
-        try:
-            value = value.astimezone(UTC)
-        except OverflowError:
-            self.wrong(field, "the year is too far away")
-            return None
-        if value <= utc_now():
-            self.wrong(field, "must be in the future")
-        return value
-
 
 def as_group_id(value: str) -> str:
     """An id of a group.
@@ -141,18 +99,6 @@ def as_group_id(value: str) -> str:
     return value
 
 
-def as_name(value: str, longest: int = MAX_NAME) -> str:
-    """A name as it is stored: printable, without spaces around it.
-
-    Raises:
-        ValueError: it can't be one.
-    """
-    value = value.strip()
-    if not 1 <= len(value) <= longest or not value.isprintable():
-        raise ValueError(f"use 1 to {longest} printable characters")
-    return value
-
-
 def as_model(value: str) -> str:
     """The name of a model as it is stored.
 
@@ -160,17 +106,6 @@ def as_model(value: str) -> str:
         ValueError: it can't be one.
     """
     return as_name(value, MAX_MODEL)
-
-
-def as_search(value: str) -> str:
-    """What is searched for.
-
-    Raises:
-        ValueError: PostgreSQL would refuse it, or nothing can be called so.
-    """
-    if not re.fullmatch(PRINTABLE_PATTERN, value):
-        raise ValueError("use printable characters")
-    return value
 
 
 def parse_network(text: str) -> IPv4Network | IPv6Network:
@@ -187,21 +122,3 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
         address = network.network_address.ipv4_mapped
         return IPv4Network((int(address or 0), network.prefixlen - 96))
     return network
-
-
-def apply_changes(row: Base, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Set what differs; returns ``{"field": [old, new]}`` for the audit trail."""
-    changes = {}
-    for field, new in values.items():
-        old = getattr(row, field)
-        if old != new:
-            setattr(row, field, new)
-            changes[field] = [as_json(old), as_json(new)]
-    return changes
-
-
-def as_json(value: Any) -> Any:
-    """A column's value as the audit trail's JSON holds it."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value

@@ -2,30 +2,33 @@
 
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from paifang.core.fields import Name, Search, absent
 from paifang.modules.gateway.changes import (
     GROUP_ID_PATTERN,
     MAX_CONCURRENCY,
     MAX_MODEL,
-    MAX_NAME,
     MAX_NANOS,
     MAX_RPM,
     MAX_TPM,
-    PRINTABLE_PATTERN,
     as_group_id,
     as_model,
-    as_name,
-    as_search,
 )
 from paifang.modules.gateway.money import money_nanos, money_text
+
+__all__ = [
+    "Concurrency",
+    "GroupId",
+    "ModelName",
+    "MoneyIn",
+    "MoneyOut",
+    "Name",
+    "Rpm",
+    "Search",
+    "Tpm",
+    "absent",
+]
 
 
 def _nanos(value: Any) -> int:
@@ -53,27 +56,12 @@ GroupId = Annotated[
     WithJsonSchema({"type": "string", "pattern": GROUP_ID_PATTERN}),
 ]
 """An id of a group, checked when one is made."""
-Name = Annotated[
-    str,
-    AfterValidator(as_name),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME}),
-]
-"""A name: printable, without spaces around it."""
 ModelName = Annotated[
     str,
     AfterValidator(as_model),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_MODEL}),
 ]
 """A name of a model, ours or an upstream's."""
-Search = Annotated[
-    str,
-    StringConstraints(max_length=MAX_MODEL),
-    AfterValidator(as_search),
-    WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": MAX_MODEL, "pattern": PRINTABLE_PATTERN}
-    ),
-]
-"""What a list is searched for, or an id that may or may not be there."""
 Rpm = Annotated[
     int, Field(strict=True, ge=1, le=MAX_RPM, description="Requests per minute; null: no limit.")
 ]
@@ -90,9 +78,3 @@ Concurrency = Annotated[
     int,
     Field(strict=True, ge=1, le=MAX_CONCURRENCY, description="Calls in flight; null: no limit."),
 ]
-
-
-def absent() -> Any:
-    """The default of a field of an update that must not be null: never read when it is not sent,
-    and kept out of the OpenAPI document.
-    """
