@@ -5,21 +5,25 @@ value on its way in and out. What is left out is the work that is the same every
 the statement, finding its compiled form, and rows as objects.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Annotated, Any, get_args
+from uuid import UUID
 
 import orjson
 from fastapi import Depends, Request
 from pydantic import BaseModel, PlainSerializer
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Dialect, Float, Select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from starlette.responses import Response
 
 from paifang.core.db import Database
 from paifang.core.pagination import Page
+
+log = logging.getLogger(__name__)
 
 Row = list[Any]
 Processor = Callable[[Any], Any]
@@ -38,6 +42,8 @@ class _Compiled:
 
     def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
+        if compiled.post_compile_params:
+            raise TypeError(f"a list in a hot select is written as named bindparams: {compiled}")
         self.statement = statement
         self.sql: str = compiled.string
         processors = compiled._bind_processors  # noqa: SLF001 - there is no other way to them
@@ -49,7 +55,7 @@ class _Compiled:
             name: bind.value for name, bind in compiled.binds.items() if not bind.required
         }
         found = (
-            column.type._cached_result_processor(dialect, None)  # noqa: SLF001 - the same
+            _result_processor(column.type, dialect)
             for column in compiled._result_columns  # noqa: SLF001 - the same
         )
         self._out: list[tuple[int, Processor]] = [
@@ -73,6 +79,14 @@ class _Compiled:
             for place, processor in out:
                 row[place] = processor(row[place])
         return rows
+
+
+def _result_processor(kind: Any, dialect: Dialect) -> Processor | None:
+    """What makes a driver's value one of Python's; None where it is one already."""
+    if isinstance(kind, Float):
+        return None  # all three give floats, and PostgreSQL's dialect would want to be told
+    found: Processor | None = kind._cached_result_processor(dialect, None)  # noqa: SLF001 - as above
+    return found
 
 
 class HotSelect:
@@ -108,7 +122,9 @@ class HotSelect:
         driver = (await connection.get_raw_connection()).driver_connection
         try:
             raw = await _RUN[dialect.driver](driver, compiled.sql, compiled.parameters(values))
-        except Exception:  # noqa: BLE001  # a driver's own; the ordinary way names it for everybody
+        except Exception as error:  # noqa: BLE001  # a driver's own
+            # The ordinary way names it for everybody, or knows better.
+            log.debug("a hot select goes the ordinary way: %s", error)
             result = await connection.execute(compiled.statement, values)
             return [list(row) for row in result]
         return compiled.rows(raw)
@@ -179,8 +195,15 @@ def hot_page(page: Page[dict[str, Any]], schema: type[BaseModel]) -> Response:
 
 def hot_json(value: Any) -> Response:
     """An answer of what :func:`shown` gives."""
-    data = orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    data = orjson.dumps(value, option=orjson.OPT_UTC_Z, default=_driver_types)
     return Response(data, media_type="application/json")
+
+
+def _driver_types(value: Any) -> Any:
+    """What a driver has types of its own for: asyncpg's UUID is a subclass."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no value of JSON")
 
 
 def shown(rows: Iterable[Mapping[str, Any]], schema: type[BaseModel]) -> list[dict[str, Any]]:

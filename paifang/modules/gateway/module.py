@@ -24,6 +24,7 @@ module = Module(
         "paifang.modules.gateway.channels.router:providers_router",
         "paifang.modules.gateway.prices.router:router",
         "paifang.modules.gateway.prices.router:models_router",
+        "paifang.modules.gateway.prices.router:endpoint_router",
         "paifang.modules.gateway.logs.router:router",
     ),
     root_routers=("paifang.modules.gateway.compat.router:routers",),
@@ -33,6 +34,10 @@ module = Module(
         "paifang.modules.gateway.logs.jobs:JOBS",
         "paifang.modules.gateway.usage.jobs:JOBS",
     ),
+    scoped={
+        "group": "paifang.modules.gateway.groups.models:Group",
+        "token": "paifang.modules.gateway.tokens.models:Token",
+    },
     params=(WELCOMED, LOCAL_OFFERED, TOKENS_PER_PERSON, TEAMS_PER_PERSON, MEMBERS_PER_TEAM),
     settings={"gateway": "paifang.modules.gateway.settings:GatewaySettings"},
     commands=(

@@ -18,6 +18,7 @@ from paifang.core.settings import DbSettings
 from paifang.modules.gateway.logs import flusher as flusher_module
 from paifang.modules.gateway.logs import service
 from paifang.modules.gateway.logs.flusher import Flusher
+from paifang.modules.gateway.logs.jobs import CLEANER
 from paifang.modules.gateway.logs.models import JournalPosition, Log
 from paifang.modules.gateway.relay.journal import Journal
 

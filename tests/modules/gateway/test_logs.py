@@ -16,7 +16,7 @@ from paifang.core.db import Database, utc_now
 from paifang.core.runtime import Runtime
 from paifang.core.settings import CoreSettings
 from paifang.modules.gateway.logs import router, service
-from paifang.modules.gateway.logs.jobs import prune_logs
+from paifang.modules.gateway.logs.jobs import CLEANER, prune_logs
 from paifang.modules.gateway.logs.models import JournalPosition, Log
 from paifang.modules.gateway.logs.rows import row_of
 from paifang.modules.gateway.relay.record import Record

@@ -64,4 +64,4 @@ class Group(Scoped, Base):
     @classmethod
     def scope_clause(cls, scope: Scope, caller: "Principal") -> ColumnElement[bool]:
         """The groups that the caller is in, and those whose owner is in the scope's departments."""
-        return or_(false(), *reached(cls.id, caller.user_id, scope.departments))
+        return or_(false(), *reached(cls.id, scope, caller))

@@ -177,7 +177,7 @@ async def view(session: AsyncSession, *, caller: Principal, group_id: str) -> Gr
     check.group_id(group_id)
     row = None
     if not check.errors:
-        statement = visible(_viewed(caller).where(Group.id == group_id), caller)
+        statement = _viewed(caller).where(Group.id == group_id)
         row = (await session.execute(statement)).one_or_none()
     if row is None:
         raise GroupNotFound
@@ -198,7 +198,7 @@ async def list_page(
     """
     # The id breaks ties, so that no page repeats or misses a row.
     order = (order_by(paging.sort, SORTS, "-created_at"), Group.id)
-    statement = visible(_viewed(caller), caller)
+    statement = _viewed(caller)
     if status is not None:
         statement = statement.where(Group.status == status)
     if kind is not None:
@@ -232,15 +232,16 @@ def _viewed(caller: Principal) -> Select[Any]:
             .scalar_subquery()
         )
     count = select(func.count()).select_from(GroupMember).where(here).scalar_subquery()
-    owner = (
+    owner = unscoped(
         select(User.display_name)
         .join(GroupMember, GroupMember.user_id == User.id)
         .where(here, GroupMember.role == GroupRole.OWNER)
         .order_by(GroupMember.created_at, GroupMember.user_id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    return select(Group, role.label("role"), count.label("members"), owner.label("owner"))
+        .limit(1),
+        "who sees a group sees who answers for it",
+    ).scalar_subquery()
+    columns = (role.label("role"), count.label("members"), owner.label("owner"))
+    return visible(select(Group, *columns), caller)
 
 
 async def update(
@@ -287,8 +288,8 @@ async def found(session: AsyncSession, caller: Principal, group_id: str, *, lock
     # What can't be an id is not asked for: PostgreSQL refuses some characters with an error.
     if check.errors:
         raise GroupNotFound
-    one = select(Group).where(Group.id == group_id)
-    group = await session.scalar(visible(one.with_for_update() if lock else one, caller))
+    statement = visible(select(Group).where(Group.id == group_id), caller)
+    group = await session.scalar(statement.with_for_update() if lock else statement)
     if group is not None:
         return group
     reader = caller.under(GatewayPermission.GROUPS_READ)

@@ -10,7 +10,7 @@ from paifang.core.auth import Principal
 from paifang.core.hot import HotSelect
 from paifang.core.scope import unscoped, visible
 from paifang.modules.gateway.logs.models import Log, dashed
-from paifang.modules.gateway.members.reach import narrowed, plain_member, reach
+from paifang.modules.gateway.members.reach import narrowed, plain_member, reach, the_caller
 from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.tokens.models import Token
 
@@ -74,7 +74,7 @@ def _own_tokens() -> Any:
     """The condition for what the bound caller's tokens did in groups of others."""
     tokens = unscoped(
         select(dashed(Token.id)).where(
-            Token.user_id == bindparam("caller_id"), Token.group_id.in_(plain_member())
+            Token.user_id == the_caller(), Token.group_id.in_(plain_member())
         ),
         "they are the caller's own",
     )

@@ -11,7 +11,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from paifang.core.db import Base
 from paifang.core.db.base import BigSerial
-from paifang.core.scope import Scope, Scoped
+from paifang.core.scope import Scope, Scoped, unscoped
 from paifang.modules.gateway.members.models import MANAGING, groups_of, reached
 from paifang.modules.gateway.tokens.models import Token
 
@@ -106,11 +106,14 @@ class Log(Scoped, Base):
         """All calls of the groups that the caller manages or reaches through a department; where
         they are a plain member, what their own tokens did.
         """
-        clauses = reached(cls.group_id, caller.user_id, scope.departments, *MANAGING)
-        if caller.user_id is not None:
+        clauses = reached(cls.group_id, scope, caller, *MANAGING)
+        if caller.user_id is not None and scope.own:
             mine = groups_of(caller.user_id)
-            tokens = select(dashed(Token.id)).where(
-                Token.user_id == caller.user_id, Token.group_id.in_(mine)
+            tokens = unscoped(
+                select(dashed(Token.id)).where(
+                    Token.user_id == caller.user_id, Token.group_id.in_(mine)
+                ),
+                "they are the caller's own",
             )
             clauses.append(cls.token_id.in_(tokens))
         return or_(false(), *clauses)

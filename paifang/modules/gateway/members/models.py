@@ -3,14 +3,19 @@
 from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Select, String, select
+from sqlalchemy import ForeignKey, Select, String, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.elements import ColumnElement
 
 from paifang.core.db import Base, utc_now
+from paifang.core.scope import Scope, unscoped
 from paifang.modules.accounts.users.models import User
+
+if TYPE_CHECKING:
+    from paifang.core.auth import Principal
 
 
 class GroupRole(StrEnum):
@@ -49,27 +54,30 @@ class GroupMember(Base):
 def groups_of(user_id: UUID, *roles: GroupRole) -> Select[str]:
     """The ids of the groups that a person belongs to; with roles, only as one of these."""
     statement = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
-    return statement.where(GroupMember.role.in_(roles)) if roles else statement
+    return (
+        statement.where(or_(*(GroupMember.role == role for role in roles))) if roles else statement
+    )
 
 
 def groups_owned_in(departments: Collection[UUID]) -> Select[str]:
     """The ids of the groups of which an owner is in one of the departments."""
-    return (
+    return unscoped(
         select(GroupMember.group_id)
         .join(User, User.id == GroupMember.user_id)
-        .where(GroupMember.role == GroupRole.OWNER, User.department_id.in_(departments))
+        .where(GroupMember.role == GroupRole.OWNER, User.department_id.in_(departments)),
+        "it says what a scope is",
     )
 
 
 def reached(
-    column: Any, user_id: UUID | None, departments: Collection[UUID], *roles: GroupRole
-) -> list[Any]:
+    column: Any, scope: Scope, caller: "Principal", *roles: GroupRole
+) -> list[ColumnElement[bool]]:
     """The conditions under which a column names a group that is reached: as a member (with roles,
     as one of these), or through the department of an owner.
     """
-    clauses: list[Any] = []
-    if user_id is not None:
-        clauses.append(column.in_(groups_of(user_id, *roles)))
-    if departments:
-        clauses.append(column.in_(groups_owned_in(departments)))
+    clauses: list[ColumnElement[bool]] = []
+    if caller.user_id is not None and scope.own:
+        clauses.append(column.in_(groups_of(caller.user_id, *roles)))
+    if scope.departments:
+        clauses.append(column.in_(groups_owned_in(scope.departments)))
     return clauses

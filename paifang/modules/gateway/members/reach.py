@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, bindparam, false, or_, select, union_all
+from sqlalchemy import BindParameter, Select, Uuid, bindparam, false, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from paifang.core.auth import Principal
@@ -18,6 +18,7 @@ from paifang.core.scope import Scope, visible
 from paifang.modules.gateway.members.models import (
     MANAGING,
     GroupMember,
+    GroupRole,
     groups_of,
     groups_owned_in,
 )
@@ -75,7 +76,7 @@ def _size(count: int, sizes: Sequence[int]) -> int:
 def _build(departments: int, person: int) -> Select[Any]:
     parts = []
     if person:
-        mine = GroupMember.user_id == bindparam("caller_id", type_=Uuid())
+        mine = GroupMember.user_id == the_caller()
         parts.append(select(GroupMember.group_id, GroupMember.role).where(mine).limit(MOST * 2))
     if departments:
         owned = groups_owned_in(_bound(departments)).distinct().limit(MOST * 2).subquery()
@@ -97,7 +98,7 @@ async def reach(on: AsyncSession | AsyncConnection, caller: Principal) -> Reach:
     scope = caller.scope
     if scope.everything:
         return Reach(everything=True)
-    person = caller.user_id
+    person = caller.user_id if scope.own else None
     departments = tuple(sorted(scope.departments))[: _DEPARTMENTS[-1]]
     if person is None and not departments:
         return Reach()
@@ -116,18 +117,23 @@ async def reach(on: AsyncSession | AsyncConnection, caller: Principal) -> Reach:
     )
 
 
+def the_caller() -> BindParameter[UUID]:
+    """The caller's id, bound later; everywhere of one type, or it is not what a driver takes."""
+    return bindparam("caller_id", type_=Uuid())
+
+
 def caller_of(shape: tuple[str, int, int]) -> Principal:
     """A caller whose id and departments are bound later, for :func:`visible` in a hot select."""
     _, size, person = shape
-    scope = Scope(departments=frozenset(_bound(size)))
-    bound: Any = bindparam("caller_id", type_=Uuid()) if person else None
+    scope = Scope(departments=frozenset(_bound(size)), own=bool(person))
+    bound: Any = the_caller() if person else None
     return Principal(id="", name="", user_id=bound, grants={"": scope}, needed="")
 
 
 def plain_member() -> Select[str]:
     """The groups in which the bound caller is a plain member."""
-    caller: Any = bindparam("caller_id", type_=Uuid())
-    return groups_of(caller).where(GroupMember.role.not_in(MANAGING))
+    caller: Any = the_caller()
+    return groups_of(caller).where(GroupMember.role == GroupRole.MEMBER)
 
 
 def narrowed(

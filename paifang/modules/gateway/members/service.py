@@ -55,7 +55,8 @@ async def standing(session: AsyncSession, *, caller: Principal, group_id: str) -
     """
     if caller.scope.everything:
         return GroupRole.OWNER
-    role = await role_of(session, group_id=group_id, user_id=caller.user_id)
+    person = caller.user_id if caller.scope.own else None
+    role = await role_of(session, group_id=group_id, user_id=person)
     departments = caller.scope.departments
     if role != GroupRole.OWNER and departments:
         held = groups_owned_in(departments).where(GroupMember.group_id == group_id).limit(1)
@@ -78,7 +79,7 @@ async def list_all(session: AsyncSession, *, group_id: str) -> Sequence[Member]:
     """The members of a group: owners first, then by name. Whether they may be seen is asked
     before.
     """
-    statement = (
+    statement = unscoped(
         select(
             GroupMember.user_id,
             User.display_name,
@@ -89,9 +90,10 @@ async def list_all(session: AsyncSession, *, group_id: str) -> Sequence[Member]:
         )
         .join(User, User.id == GroupMember.user_id)
         .where(GroupMember.group_id == group_id)
-        .order_by(User.display_name, User.id)
+        .order_by(User.display_name, User.id),
+        "members of one group see each other",
     )
-    rows = await session.execute(unscoped(statement, "members of one group see each other"))
+    rows = await session.execute(statement)
     found = [Member(*row) for row in rows]
     return sorted(found, key=lambda member: -RANK[GroupRole(member.role)])
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core import mail
@@ -68,16 +68,12 @@ async def invite(
     group = await service.of_shared_group(session, actor=actor, group_id=group_id, needed=needed)
     email = email.strip().lower()
     inside = unscoped(
-        select(
-            exists().where(
-                GroupMember.group_id == group_id,
-                GroupMember.user_id == User.id,
-                User.email == email,
-            )
-        ),
+        select(User.id)
+        .join(GroupMember, GroupMember.user_id == User.id)
+        .where(GroupMember.group_id == group_id, User.email == email),
         "whoever manages a group sees its members' addresses",
     )
-    if await session.scalar(inside):
+    if await session.scalar(inside) is not None:
         raise AlreadyMember(f"{email} is in the group.")
     await session.execute(
         delete(GroupInvitation).where(

@@ -37,7 +37,7 @@ async def create(
     if actor.user_id is None:
         raise PersonalGroup("A key owns no team; make a group instead, and name its owner.")
     most = await params.get(session, param=TEAMS_PER_PERSON)
-    owned = (
+    owned = unscoped(
         select(func.count())
         .select_from(Group)
         .join(GroupMember, GroupMember.group_id == Group.id)
@@ -45,9 +45,10 @@ async def create(
             Group.kind == GroupKind.TEAM,
             GroupMember.user_id == actor.user_id,
             GroupMember.role == GroupRole.OWNER,
-        )
+        ),
+        "they are the caller's own",
     )
-    held = (await session.execute(unscoped(owned, "they are the caller's own"))).scalar_one()
+    held = (await session.execute(owned)).scalar_one()
     if held >= most and not actor.scope.everything:
         raise TooManyTeams(f"You own {held} teams, and may own {most}.")
     return await groups.create(

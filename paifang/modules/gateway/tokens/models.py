@@ -99,8 +99,8 @@ class Token(Scoped, Base):
         """All of the groups that the caller manages or reaches through a department, and in the
         groups where they are a plain member, their own.
         """
-        clauses = reached(cls.group_id, caller.user_id, scope.departments, *MANAGING)
-        if caller.user_id is not None:
+        clauses = reached(cls.group_id, scope, caller, *MANAGING)
+        if caller.user_id is not None and scope.own:
             clauses.append(
                 and_(cls.user_id == caller.user_id, cls.group_id.in_(groups_of(caller.user_id)))
             )

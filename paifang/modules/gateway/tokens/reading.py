@@ -11,7 +11,7 @@ from paifang.core.hot import HotSelect
 from paifang.core.pagination import TOTAL_LIMIT, Page, PageQuery, order_by
 from paifang.core.scope import unscoped
 from paifang.modules.accounts.users.models import User
-from paifang.modules.gateway.members.reach import narrowed, plain_member, reach
+from paifang.modules.gateway.members.reach import narrowed, plain_member, reach, the_caller
 from paifang.modules.gateway.tokens.models import Token
 from paifang.modules.gateway.tokens.service import in_state, person_stands
 
@@ -59,15 +59,14 @@ def _build(what: str, shape: tuple[str, int, int], filters: tuple[str, ...], sor
             shape,
             group=Token.group_id,
             key=Token.number,
-            mine=lambda: and_(
-                Token.user_id == bindparam("caller_id"), Token.group_id.in_(plain_member())
-            ),
+            mine=lambda: and_(Token.user_id == the_caller(), Token.group_id.in_(plain_member())),
             filters=_conditions(filters),
             first=first,
         )
 
-    why = "narrowed to what the caller reaches; a test compares it with visible()"
-    counted = kept(unscoped(select(Token.number), why)).limit(TOTAL_LIMIT + 1).subquery()
+    counted = (
+        kept(unscoped(select(Token.number), "narrowed below")).limit(TOTAL_LIMIT + 1).subquery()
+    )
     if what == "count":
         return select(func.count()).select_from(counted)
     total = select(func.count()).select_from(counted).scalar_subquery()
@@ -78,7 +77,7 @@ def _build(what: str, shape: tuple[str, int, int], filters: tuple[str, ...], sor
             type_coerce(person_stands(), Boolean).label("stands"),
             total.label("total"),
         ).outerjoin(User, User.id == Token.user_id),
-        why,
+        "narrowed below; a test compares it with visible()",
     )
     # The number breaks ties, so that no page repeats or misses a row.
     order = [order_by(sort, SORTS, NEWEST)]

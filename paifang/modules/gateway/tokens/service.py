@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_, select
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import update as update_rows
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -249,12 +249,16 @@ async def delete_of_group(session: AsyncSession, *, actor: Principal, group_id: 
 
     The caller holds a lock on the group and counts the version up.
     """
-    why = "they go with their group, which the caller may delete"
-    rows = unscoped(select(Token.id, Token.name).where(Token.group_id == group_id), why)
+    rows = unscoped(
+        select(Token.id, Token.name).where(Token.group_id == group_id),
+        "they go with their group, which the caller may delete",
+    )
     tokens = (await session.execute(rows)).all()
     for token_id, name in tokens:
         _record(session, actor, "delete", token_id, {"group_id": group_id, "name": name})
-    await session.execute(unscoped(delete_rows(Token).where(Token.group_id == group_id), why))
+    await session.execute(
+        unscoped(delete_rows(Token).where(Token.group_id == group_id), "they go with their group")
+    )
     return len(tokens)
 
 
@@ -303,8 +307,8 @@ async def _locked(session: AsyncSession, actor: Principal, token_id: UUID) -> To
         TokenNotFound: the caller does not see it.
         TokenNotYours: they see it, and may not change it.
     """
-    one = select(Token).where(Token.id == token_id)
-    token = await session.scalar(visible(one.with_for_update(), actor))
+    statement = visible(select(Token).where(Token.id == token_id), actor)
+    token: Token | None = await session.scalar(statement.with_for_update())
     if token is not None:
         return token
     reader = actor.under(GatewayPermission.TOKENS_READ)
@@ -315,13 +319,18 @@ async def _locked(session: AsyncSession, actor: Principal, token_id: UUID) -> To
 
 def person_stands() -> ColumnElement[bool]:
     """That a token has no person, or one who is active and in its group."""
-    member = exists().where(
-        GroupMember.group_id == Token.group_id,
-        GroupMember.user_id == Token.user_id,
-        User.id == GroupMember.user_id,
-        User.status == UserStatus.ACTIVE,
+    member = unscoped(
+        select(User.id)
+        .join(GroupMember, GroupMember.user_id == User.id)
+        .where(
+            GroupMember.group_id == Token.group_id,
+            GroupMember.user_id == Token.user_id,
+            User.status == UserStatus.ACTIVE,
+        )
+        .correlate(Token),
+        "only whether there is one is asked",
     )
-    return or_(Token.user_id.is_(None), member)
+    return or_(Token.user_id.is_(None), member.exists())
 
 
 def in_state(state: str, at: Any = None) -> ColumnElement[bool]:

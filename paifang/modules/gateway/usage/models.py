@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
 from paifang.core.db import Base
-from paifang.core.scope import Scope, Scoped
+from paifang.core.scope import Scope, Scoped, unscoped
 from paifang.modules.gateway.logs.models import dashed
 from paifang.modules.gateway.members.models import MANAGING, groups_of, reached
 from paifang.modules.gateway.tokens.models import Token
@@ -119,10 +119,13 @@ class UsageHour(Scoped, Base):
     @classmethod
     def scope_clause(cls, scope: Scope, caller: "Principal") -> ColumnElement[bool]:
         """As of logs: all of the groups that are managed, and what the caller's own tokens did."""
-        clauses = reached(cls.group_id, caller.user_id, scope.departments, *MANAGING)
-        if caller.user_id is not None:
-            tokens = select(dashed(Token.id)).where(
-                Token.user_id == caller.user_id, Token.group_id.in_(groups_of(caller.user_id))
+        clauses = reached(cls.group_id, scope, caller, *MANAGING)
+        if caller.user_id is not None and scope.own:
+            tokens = unscoped(
+                select(dashed(Token.id)).where(
+                    Token.user_id == caller.user_id, Token.group_id.in_(groups_of(caller.user_id))
+                ),
+                "they are the caller's own",
             )
             clauses.append(cls.token_id.in_(tokens))
         return or_(false(), *clauses)

@@ -186,15 +186,20 @@ def _check(caller: Principal, by: str) -> None:
 
 async def _labels(session: AsyncSession, by: str, keys: Sequence[str]) -> dict[str, str]:
     """Names of what still exists; a model is its own."""
-    why = "the keys are from rows that the caller sees"
     if by == "group":
         rows = await session.execute(
-            unscoped(select(Group.id, Group.name).where(Group.id.in_(keys)), why)
+            unscoped(
+                select(Group.id, Group.name).where(Group.id.in_(keys)),
+                "the keys are of rows that the caller sees",
+            )
         )
         return {key: name or key for key, name in rows}
     if by in {"token", "channel"}:
         table: Any = Token if by == "token" else Channel
-        statement = unscoped(select(table.id, table.name).where(table.id.in_(_uuids(keys))), why)
+        statement = unscoped(
+            select(table.id, table.name).where(table.id.in_(_uuids(keys))),
+            "the keys are of rows that the caller sees",
+        )
         return {str(key): name for key, name in await session.execute(statement)}
     return {}
 

@@ -30,7 +30,6 @@ ORDERS = {
     "code": Log.status,
 }
 _MAX_STATUS = 999
-_WHY = "a number stands for an id that the logs hold, and the logs are scoped"
 
 
 class Filters(TypedDict, total=False):
@@ -112,7 +111,10 @@ async def _filtered(session: AsyncSession, statement: Select[Any], filters: Filt
             statement = statement.where(column == given[name])
     for name, (table, key) in _NUMBERED.items():
         if name in given:
-            numbered = unscoped(select(table.id).where(table.number == given[name]), _WHY)
+            numbered = unscoped(
+                select(table.id).where(table.number == given[name]),
+                "a number stands for an id in the logs, which are scoped",
+            )
             found = await session.scalar(numbered)
             statement = statement.where(false() if found is None else key == str(found))
     if "code" in given:
@@ -139,7 +141,10 @@ async def _numbers(
     session: AsyncSession, table: type[Token] | type[Channel], ids: Iterable[str | None]
 ) -> dict[str, int]:
     """Numbers by id; ids of what is gone are absent."""
-    statement = unscoped(select(table.id, table.number).where(table.id.in_(_uuids(ids))), _WHY)
+    statement = unscoped(
+        select(table.id, table.number).where(table.id.in_(_uuids(ids))),
+        "a number stands for an id in the logs, which are scoped",
+    )
     return {str(key): number for key, number in await session.execute(statement)}
 
 
