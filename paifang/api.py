@@ -44,7 +44,7 @@ def create_api(modules: Iterable[Module] = MODULES) -> FastAPI:
         openapi_url=None,  # served by our own pages, which declare their access
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=operation_id,
         redirect_slashes=False,
     )
     install_error_handlers(api)
@@ -55,7 +55,8 @@ def create_api(modules: Iterable[Module] = MODULES) -> FastAPI:
     return api
 
 
-def _operation_id(route: APIRoute) -> str:
+def operation_id(route: APIRoute) -> str:
+    """What a route is called in the OpenAPI document: its first tag and its function's name."""
     tag = str(route.tags[0]) if route.tags else "root"
     return f"{tag}.{route.name}"
 

@@ -5,6 +5,8 @@ only relays has no jobs, sends no mail and leaves the modules' own checks to the
 commands ask for everything.
 """
 
+import functools
+from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -12,21 +14,24 @@ from paifang import migrate
 from paifang.core.cache import open_cache
 from paifang.core.db import UnsupportedDatabaseError
 from paifang.core.jobs.store import store_url
-from paifang.core.module import Finding, Module, load
+from paifang.core.module import Finding, MenuKind, Module, load
 from paifang.core.runtime import Runtime
 from paifang.core.settings import SettingsError
 
 
 def check_routes(modules: Iterable[Module]) -> list[Finding]:
-    """Each route declares its access once; permissions used and declared are the same."""
+    """Each route declares its access once; permissions used and declared are the same; no two
+    routes answer the same call, or have one name.
+    """
     from fastapi.routing import APIRoute  # noqa: PLC0415  # a process without routes has no API
 
-    from paifang.api import routers  # noqa: PLC0415  # the same
+    from paifang.api import operation_id, routers  # noqa: PLC0415  # the same
     from paifang.core.auth import declared_access  # noqa: PLC0415  # the same
 
     modules = tuple(modules)
     findings: list[Finding] = []
     used: set[StrEnum] = set()
+    seen: list[str] = []
     routes = ((prefix, route) for prefix, found in routers(modules) for route in found.routes)
     for prefix, route in routes:
         if not isinstance(route, APIRoute):
@@ -34,6 +39,9 @@ def check_routes(modules: Iterable[Module]) -> list[Finding]:
             findings.append(_error(name, *_NO_ROUTE))
             continue
         name = f"{','.join(sorted(route.methods or ()))} {prefix}{route.path}"
+        seen += [f"{method} {prefix}{route.path}" for method in route.methods or ()]
+        if route.include_in_schema:
+            seen.append(f"operation {operation_id(route)}")
         access = declared_access(route)
         if len(access) != 1:
             findings.append(
@@ -44,6 +52,7 @@ def check_routes(modules: Iterable[Module]) -> list[Finding]:
                 )
             )
         used.update(permission for permission in access if permission is not None)
+    findings.extend(_twice(seen))
     declared = {p for m in modules if m.permissions is not None for p in m.permissions}
     findings.extend(
         _error(str(p), "is required by a route but no module declares it", "add it to the enum")
@@ -63,7 +72,7 @@ _NO_ROUTE = (
 
 
 def check_manifests(modules: Iterable[Module]) -> list[Finding]:
-    """Names are unique, menus need permissions that exist, subscribers are jobs of a module."""
+    """Names are unique, menus and members' permissions exist, subscribers are jobs of a module."""
     modules = tuple(modules)
     findings: list[Finding] = []
     declared = {p for m in modules if m.permissions is not None for p in m.permissions}
@@ -73,15 +82,15 @@ def check_manifests(modules: Iterable[Module]) -> list[Finding]:
     names += [f"menu {entry.name}" for m in modules for entry in m.menu]
     names += [f"param {param.name}" for m in modules for param in m.params]
     names += [f"job {job.name}" for job in jobs]
-    findings.extend(
-        _error(name, "is there twice", "rename one of them")
-        for name in sorted({n for n in names if names.count(n) > 1})
-    )
+    names += [f"scoped {word}" for m in modules for word in m.scoped]
+    names += [str(p) for m in modules if m.permissions is not None for p in m.permissions]
+    findings.extend(_twice(names))
+    findings.extend(_check_menu(modules, declared))
     for module in modules:
         findings.extend(
-            _error(f"menu {m.name}", f"needs {m.needs}, which no module declares", "declare it")
-            for m in module.menu
-            if m.needs not in declared
+            _error(str(p), f"is given to members by {module.name}, which lacks it", "declare it")
+            for p in module.member_permissions
+            if p not in (module.permissions or ())
         )
         findings.extend(
             _error(
@@ -94,6 +103,38 @@ def check_manifests(modules: Iterable[Module]) -> list[Finding]:
             if job.name not in known
         )
     return findings
+
+
+def _check_menu(modules: tuple[Module, ...], declared: set[StrEnum]) -> list[Finding]:
+    """Each entry needs a permission that exists, and stands where such an entry can."""
+    kinds = {entry.name: entry.kind for module in modules for entry in module.menu}
+    findings: list[Finding] = []
+    for entry in (entry for module in modules for entry in module.menu):
+        wrong = functools.partial(_error, f"menu {entry.name}")
+        if entry.kind == MenuKind.DIRECTORY:
+            if entry.needs is not None:
+                findings.append(wrong("is a directory with a permission", "give it to its pages"))
+        elif entry.needs not in declared:
+            findings.append(wrong(f"needs {entry.needs}, which no module declares", "declare it"))
+        if entry.kind == MenuKind.PAGE and not entry.path.startswith("/"):
+            findings.append(wrong("is a page without a path", "begin its path with a slash"))
+        above = MenuKind.PAGE if entry.kind == MenuKind.BUTTON else MenuKind.DIRECTORY
+        if entry.parent is None:
+            if entry.kind == MenuKind.BUTTON:
+                findings.append(wrong("is a button without a page", "name its page as parent"))
+        elif kinds.get(entry.parent) != above:
+            findings.append(
+                wrong(f"is in {entry.parent}, which is no {above} of any module", "correct it")
+            )
+    return findings
+
+
+def _twice(names: list[str]) -> list[Finding]:
+    counted = Counter(names)
+    return [
+        _error(name, "is there twice", "rename one of them")
+        for name in sorted(name for name, count in counted.items() if count > 1)
+    ]
 
 
 async def check_database(runtime: Runtime) -> list[Finding]:

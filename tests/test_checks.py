@@ -41,10 +41,10 @@ def _module(**fields: Any) -> Module:
     return Module(name="test", permissions=Permission, **fields)
 
 
-def _router(*dependencies: Any) -> APIRouter:
+def _router(*dependencies: Any, name: str = "things") -> APIRouter:
     router = APIRouter()
 
-    @router.get("/things", dependencies=list(dependencies))
+    @router.get(f"/{name}", name=name, dependencies=list(dependencies))
     async def things() -> None:
         return None
 
@@ -63,8 +63,10 @@ def test_the_modules_of_this_version_pass() -> None:
 def test_a_route_without_a_declaration_is_found() -> None:
     router = _router()
     router.include_router(_router(require(Permission.THINGS_READ)), prefix="/nested")
-    messages = _messages(_module(routers=(_router(), _router(require(Permission.THINGS_READ)))))
-    assert messages == ["GET /api/v1/things: 0 access declarations where exactly one must stand"]
+    messages = _messages(
+        _module(routers=(_router(name="open"), _router(require(Permission.THINGS_READ))))
+    )
+    assert messages == ["GET /api/v1/open: 0 access declarations where exactly one must stand"]
 
 
 def test_two_declarations_on_one_route_are_found() -> None:
@@ -87,7 +89,10 @@ def test_a_nested_router_is_found_because_its_routes_would_go_unseen() -> None:
 
 
 def test_a_permission_that_is_used_but_not_declared_is_found() -> None:
-    routers = (_router(require(Stranger.OTHER)), _router(require(Permission.THINGS_READ)))
+    routers = (
+        _router(require(Stranger.OTHER), name="others"),
+        _router(require(Permission.THINGS_READ)),
+    )
     assert _messages(_module(routers=routers)) == [
         "other.things:read: is required by a route but no module declares it"
     ]
@@ -103,6 +108,63 @@ def test_a_menu_that_needs_an_unknown_permission_is_found() -> None:
     entry = Menu("test.things", path="/things", icon="box", needs=Stranger.OTHER)
     (finding,) = check_manifests([_module(menu=(entry,))])
     assert finding.subject == "menu test.things"
+
+
+def _menu_messages(*menu: Menu) -> list[str]:
+    found = check_manifests([_module(menu=menu)])
+    return [f"{finding.subject}: {finding.message}" for finding in found]
+
+
+READ = Permission.THINGS_READ
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (Menu("a", path="/a"), "needs None, which no module declares"),
+        (Menu("a", path="a", needs=READ), "is a page without a path"),
+        (
+            Menu("a", path="/a", needs=READ, parent="gone"),
+            "is in gone, which is no directory of any module",
+        ),
+        (
+            Menu("a", path="/a", needs=READ, parent="page"),
+            "is in page, which is no directory of any module",
+        ),
+        (Menu("a", kind="button", needs=READ), "is a button without a page"),
+        (
+            Menu("a", kind="button", needs=READ, parent="folder"),
+            "is in folder, which is no page of any module",
+        ),
+        (Menu("a", kind="directory", needs=READ), "is a directory with a permission"),
+        (Menu("page", path="/b", needs=READ), "is there twice"),
+    ],
+)
+def test_a_menu_entry_that_can_not_stand_there_is_found(entry: Menu, message: str) -> None:
+    folder = Menu("folder", kind="directory")
+    page = Menu("page", path="/page", needs=READ, parent="folder")
+    button = Menu("button", kind="button", needs=READ, parent="page")
+    assert _menu_messages(folder, page, button) == []
+    assert _menu_messages(folder, page, button, entry) == [f"menu {entry.name}: {message}"]
+
+
+def test_a_permission_of_members_that_the_module_lacks_is_found() -> None:
+    (finding,) = check_manifests([_module(member_permissions=(Stranger.OTHER,))])
+    assert finding.message == "is given to members by test, which lacks it"
+    assert check_manifests([_module(member_permissions=(READ,))]) == []
+
+
+def test_a_permission_that_two_modules_declare_is_found() -> None:
+    (finding,) = check_manifests([_module(), Module(name="other", permissions=Permission)])
+    assert finding.subject == "test.things:read"
+
+
+def test_routes_that_answer_one_call_or_share_a_name_are_found() -> None:
+    routers = (_router(require(READ)), _router(require(READ)))
+    assert _messages(_module(routers=routers)) == [
+        "GET /api/v1/things: is there twice",
+        "operation root.things: is there twice",
+    ]
 
 
 def test_a_subscriber_that_is_no_job_of_a_module_is_found() -> None:

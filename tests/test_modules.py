@@ -9,10 +9,12 @@ import pytest
 from fastapi import APIRouter
 
 from paifang.cli import COMMANDS, main
+from paifang.core.db import Base
 from paifang.core.jobs import Job
 from paifang.core.module import Command, Module, load
+from paifang.core.scope import is_scoped
 from paifang.core.settings import Section
-from paifang.registry import MODULES, settings_areas
+from paifang.registry import MODULES, import_models, settings_areas
 
 KINDS: dict[str, Any] = {
     "routers": APIRouter,
@@ -28,7 +30,7 @@ def named(module: Module) -> Iterator[str]:
     """Every place that a manifest names."""
     many = (*KINDS, *FUNCTIONS)
     parts = [part for field in many for part in getattr(module, field)]
-    parts += [*module.mounts.values(), *module.settings.values()]
+    parts += [*module.mounts.values(), *module.settings.values(), *module.scoped.values()]
     parts += [job for jobs in module.subscribers.values() for job in jobs]
     for part in parts:
         place = part.place if isinstance(part, Command) else part
@@ -47,6 +49,7 @@ def test_each_part_is_what_its_field_takes(module: Module) -> None:
         assert all(callable(part) for part in load(getattr(module, field))), field
     assert all(callable(mount) for mount in load(module.mounts.values()))
     assert all(issubclass(area, Section) for area in load(module.settings.values()))
+    assert all(is_scoped(model) for model in load(module.scoped.values()))
     assert module.permissions is None or issubclass(module.permissions, StrEnum)
 
 
@@ -56,6 +59,14 @@ def test_a_module_names_its_own_parts_alone(module: Module) -> None:
     assert places, "something is given by its place"
     package = f"paifang.modules.{module.name}."
     assert [place for place in places if not place.startswith(package)] == []
+
+
+def test_every_scoped_model_is_in_a_manifest() -> None:
+    """Else "explain access" and the walk over all routes would not know of it."""
+    import_models()
+    listed = {model for module in MODULES for model in load(module.scoped.values())}
+    mapped = {mapper.class_ for mapper in Base.registry.mappers}
+    assert {model for model in mapped if is_scoped(model)} == listed
 
 
 def test_a_part_may_be_given_itself_or_by_its_place_and_a_place_may_hold_several() -> None:

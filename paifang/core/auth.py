@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from paifang.core.errors import Forbidden, Unauthenticated
 from paifang.core.module import load
@@ -17,7 +17,13 @@ from paifang.core.scope import EVERYTHING, NOTHING, Scope
 
 # auto_error off: our own answer is a problem+json. It is here for the OpenAPI document alone,
 # where it makes "Authorize" appear; the authenticators read the header.
-_bearer = HTTPBearer(auto_error=False, description="The administrator key.")
+_bearer = HTTPBearer(auto_error=False, description="An access token, or the administrator key.")
+_password = OAuth2PasswordBearer(
+    "/api/v1/auth/token",
+    refreshUrl="/api/v1/auth/token",
+    auto_error=False,
+    description="Your mail address and password.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +49,22 @@ class Principal:
     needed: str | None = None
     """The permission that the route requires, which decides :attr:`scope`."""
 
-    def may(self, permission: StrEnum) -> bool:
+    def may(self, permission: str) -> bool:
         """Whether the caller holds the permission, for whichever rows."""
-        return self.all_permissions or permission.value in self.grants
+        return self.all_permissions or permission in self.grants
 
     @property
     def scope(self) -> Scope:
         """The rows that the caller sees under the permission that the route requires."""
         return EVERYTHING if self.all_permissions else self.grants.get(self.needed or "", NOTHING)
 
-    def scope_of(self, permission: StrEnum) -> Scope:
+    def scope_of(self, permission: str) -> Scope:
         """The rows that the caller sees under a permission; none when it is not held."""
-        return EVERYTHING if self.all_permissions else self.grants.get(permission.value, NOTHING)
+        return EVERYTHING if self.all_permissions else self.grants.get(permission, NOTHING)
 
-    def under(self, permission: StrEnum) -> "Principal":
+    def under(self, permission: str) -> "Principal":
         """The same caller, with the rows of another permission than the route's."""
-        return replace(self, needed=permission.value)
+        return replace(self, needed=str(permission))
 
 
 async def principal(request: Request) -> Principal:
@@ -75,7 +81,9 @@ async def principal(request: Request) -> Principal:
             if known is not None:
                 break
         else:
-            raise Unauthenticated("Send the administrator key as `Authorization: Bearer <key>`.")
+            raise Unauthenticated(
+                "Sign in, or send the administrator key as `Authorization: Bearer <key>`."
+            )
         for permission in declared_access(request.scope.get("route")):
             if permission is not None:
                 known = known.under(permission)
@@ -97,7 +105,10 @@ def require(permission: StrEnum) -> Any:
     """
 
     async def check(
-        request: Request, caller: Caller, _scheme: Annotated[Any, Depends(_bearer)]
+        request: Request,
+        caller: Caller,
+        _scheme: Annotated[Any, Depends(_bearer)],
+        _other: Annotated[Any, Depends(_password)],
     ) -> None:
         if not caller.may(permission):
             raise Forbidden(f"This needs the permission {permission.value}.")

@@ -21,6 +21,7 @@ class AppError(Exception):
         detail: What is wrong here and what to do about it.
         errors: For 422: ``{"field": "limits.rpm", "message": "..."}`` entries.
         headers: Extra response headers, e.g. ``Retry-After``.
+        extensions: Further members of the problem (RFC 9457, section 3.2), by name.
     """
 
     status: ClassVar[int] = 400
@@ -33,10 +34,12 @@ class AppError(Exception):
         *,
         errors: Sequence[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
         self.detail = detail or self.title
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        self.extensions = dict(extensions or {})
         super().__init__(self.detail)
 
 
@@ -108,9 +111,11 @@ def problem(
     detail: str,
     request_id: str,
     errors: Sequence[Mapping[str, Any]] = (),
+    extensions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The body of an ``application/problem+json`` answer (RFC 9457, section 3)."""
     body: dict[str, Any] = {
+        **(extensions or {}),
         "type": "about:blank",
         "title": title,
         "status": status,

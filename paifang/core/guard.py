@@ -3,6 +3,8 @@ long they take.
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,6 +12,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paifang.core.auth import declared_access, principal
 from paifang.core.errors import AppError, Unauthenticated
+
+F = TypeVar("F", bound=Callable[..., object])
+
+LIMIT_MARK = "paifang_largest_body"
+
+
+def largest_body(size: int) -> Callable[[F], F]:
+    """A decorator of an endpoint that takes bodies of up to ``size`` bytes, as uploads are."""
+
+    def mark(endpoint: F) -> F:
+        setattr(endpoint, LIMIT_MARK, size)
+        return endpoint
+
+    return mark
 
 
 class RequestTooLarge(AppError):
@@ -49,7 +65,7 @@ class BodyGuard:
 
     Args:
         app: The ASGI application.
-        limit: Bytes a body may have.
+        limit: Bytes a body may have, where the endpoint has no :func:`largest_body`.
         seconds: How long a body may take from when the route asks for it to its last byte.
     """
 
@@ -64,15 +80,17 @@ class BodyGuard:
             await self._app(scope, receive, send)
             return
         size = 0
+        limit = self._limit
         deadline: float | None = None
         complete = False
 
         async def receive_guarded() -> Message:
-            nonlocal size, deadline, complete
+            nonlocal size, limit, deadline, complete
             if complete:
                 return await receive()  # whoever asks now waits for the client to leave
             if deadline is None:
-                await self._admit(scope)
+                limit = self._limit_of(scope)
+                await self._admit(scope, limit)
                 deadline = asyncio.get_running_loop().time() + self._seconds
             try:
                 async with asyncio.timeout_at(deadline):
@@ -80,21 +98,26 @@ class BodyGuard:
             except TimeoutError:
                 raise Refused(self._too_slow()) from None
             size += len(message.get("body", b""))
-            if size > self._limit:
-                raise Refused(self._too_large())
+            if size > limit:
+                raise Refused(self._too_large(limit))
             complete = not message.get("more_body", False)
             return message
 
         await self._app(scope, receive_guarded, send)
 
-    async def _admit(self, scope: Scope) -> None:
+    def _limit_of(self, scope: Scope) -> int:
+        endpoint = getattr(scope.get("route"), "endpoint", None)
+        limit: int = getattr(endpoint, LIMIT_MARK, self._limit)
+        return limit
+
+    async def _admit(self, scope: Scope, limit: int) -> None:
         if any(permission is not None for permission in declared_access(scope.get("route"))):
             try:
                 await principal(Request(scope))
             except Unauthenticated as error:
                 raise Refused(error) from None
-        if _stated(scope) > self._limit:
-            raise Refused(self._too_large())
+        if _stated(scope) > limit:
+            raise Refused(self._too_large(limit))
 
     def _too_slow(self) -> RequestTimeout:
         # What still comes of the body is not to be taken for another request.
@@ -103,8 +126,8 @@ class BodyGuard:
             headers={"Connection": "close"},
         )
 
-    def _too_large(self) -> RequestTooLarge:
-        return RequestTooLarge(f"The body is over {self._limit} bytes, the most the API takes.")
+    def _too_large(self, limit: int) -> RequestTooLarge:
+        return RequestTooLarge(f"The body is over {limit} bytes, the most that this takes.")
 
 
 def _stated(scope: Scope) -> int:

@@ -33,6 +33,7 @@ def problem_response(
     detail: str,
     errors: Sequence[Mapping[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
+    extensions: Mapping[str, Any] | None = None,
 ) -> Response:
     """A problem as a response.
 
@@ -51,6 +52,7 @@ def problem_response(
         detail=detail,
         request_id=request_id(request),
         errors=errors,
+        extensions=extensions,
     )
     return Response(
         orjson.dumps(body), status, media_type="application/problem+json", headers=headers
@@ -67,6 +69,7 @@ async def _app_error(request: Request, error: Exception) -> Response:
         detail=error.detail,
         errors=error.errors,
         headers=error.headers,
+        extensions=error.extensions,
     )
 
 

@@ -12,7 +12,10 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from fastapi import APIRouter, Request
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from paifang.core.auth import Principal
     from paifang.core.jobs import Job
@@ -30,6 +33,9 @@ Authenticator = Callable[["Request", "Runtime"], Awaitable["Principal | None"]]
 
 Start = Callable[["Runtime"], Awaitable[Callable[[], Awaitable[None]]]]
 """Starts what a module runs beside requests and returns what stops it."""
+
+PersonalData = Callable[["AsyncSession", "UUID"], Awaitable[Any]]
+"""Reads what is kept of a person, by their user id, as JSON has it."""
 
 Mount = Callable[["Runtime"], Any]
 """Makes an ASGI app; None in a process whose roles do not include it."""
@@ -141,5 +147,7 @@ class Module:
     """Path prefix to a factory of what answers everything below it."""
     authenticators: tuple[Authenticator | Place, ...] = ()
     starts: tuple[Start | Place, ...] = ()
+    personal_data: Mapping[str, PersonalData | Place] = field(default_factory=dict)
+    """What people get who take their data with them, by a word for it."""
     checks: tuple[Check | Place, ...] = ()
     """For ``paifang check`` and ``doctor``."""

@@ -30,7 +30,7 @@ class Problem(BaseModel):
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (401, 403, 404, 408, 409, 413, 422, 503)
+    for status in (401, 403, 404, 408, 409, 413, 422, 429, 503)
 }
 """For ``include_router(..., responses=PROBLEMS)``."""
 

@@ -40,6 +40,13 @@ class Secrets:
         """Compare in constant time."""
         return hmac.compare_digest(candidate.encode(), self.admin_key.encode())
 
+    def derived(self, purpose: str) -> bytes:
+        """A key of 32 bytes for one purpose, such as ``accounts.access-token``.
+
+        Made of the secret key, so that all processes have the same and none tells of another.
+        """
+        return hmac.digest(self.secret_key, b"paifang:" + purpose.encode(), "sha256")
+
     def encrypt(self, text: str) -> bytes:
         """Encrypt with the current key (Fernet: AES-128-CBC with HMAC-SHA256)."""
         return self._cipher.encrypt(text.encode())

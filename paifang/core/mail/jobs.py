@@ -4,28 +4,35 @@ from uuid import UUID
 
 from paifang.core.jobs import Run, enqueue, job
 from paifang.core.mail import delivery
-from paifang.core.mail.backends import Outcome, open_backend
 from paifang.core.mail.models import MailState
+from paifang.core.mail.ways import Outcome, shared_backend
 
 
 async def claim(run: Run, mail_id: str) -> bool:
     """Take the mail, if it is due."""
-    seconds = open_backend(run.runtime.settings.mail).attempt_seconds
+    settings = run.runtime.settings.mail
     async with run.transaction() as session:
-        return await delivery.claim(session, mail_id=UUID(mail_id), attempt_seconds=seconds)
+        return await delivery.claim(
+            session,
+            mail_id=UUID(mail_id),
+            attempt_seconds=shared_backend(settings).attempt_seconds,
+            hourly=settings.hourly_per_address,
+        )
 
 
 async def hand_over(run: Run, mail_id: str) -> list[str | None]:
-    """Give it to the mail server."""
-    backend = open_backend(run.runtime.settings.mail)
+    """Give it to a mail server or a provider."""
+    backend = shared_backend(run.runtime.settings.mail)
     outcome = await delivery.hand_over(run.runtime.db, backend, mail_id=UUID(mail_id))
-    return [outcome.state, outcome.error]
+    return [outcome.state, outcome.error, outcome.way]
 
 
-async def record(run: Run, mail_id: str, state: str, error: str | None) -> None:
+async def record(
+    run: Run, mail_id: str, state: str, error: str | None, way: str | None = None
+) -> None:
     """Write down what became of it."""
     async with run.transaction() as session:
-        outcome = Outcome(MailState(state), error)
+        outcome = Outcome(MailState(state), error, way=way)
         await delivery.record(session, mail_id=UUID(mail_id), outcome=outcome)
 
 
@@ -35,8 +42,9 @@ async def record(run: Run, mail_id: str, state: str, error: str | None) -> None:
 async def send_mail(run: Run, *, mail_id: str) -> None:
     """Make one attempt to deliver a mail."""
     if await run.step(claim, mail_id):
-        state, error = await run.step(hand_over, mail_id)
-        await run.step(record, mail_id, str(state), error)
+        # One that an older version handed over has no third part.
+        state, error, *way = await run.step(hand_over, mail_id)
+        await run.step(record, mail_id, str(state), error, *way)
 
 
 async def enqueue_due(run: Run) -> int:

@@ -80,9 +80,14 @@ def build_message(mail: Mail, *, sender: Address) -> EmailMessage:
     message["To"] = Address(addr_spec=mail.to)
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(mail.created_at)
-    message["Message-ID"] = f"<{mail.id.hex}@{sender.domain}>"
+    message["Message-ID"] = message_id(mail, sender=sender)
     message["Auto-Submitted"] = "auto-generated"  # no out-of-office replies, please (RFC 3834)
     message.set_content(mail.text)
     if mail.html is not None:
         message.add_alternative(mail.html, subtype="html")
     return message
+
+
+def message_id(mail: Mail, *, sender: Address) -> str:
+    """The Message-ID of a mail, the same on each way out and at each attempt."""
+    return f"<{mail.id.hex}@{sender.domain}>"

@@ -22,13 +22,18 @@ class MailState(StrEnum):
     """It was refused for good, or given up; ``error`` says why."""
     KEPT = "kept"
     """It is in the dev inbox: there is no mail server."""
+    DROPPED = "dropped"
+    """It was one too many to its address in an hour; its body is gone."""
 
 
 class Mail(Base):
     """One mail to one address."""
 
     __tablename__ = "mails"
-    __table_args__ = (Index("ix_mails_state", "state", "next_try_at"),)
+    __table_args__ = (
+        Index("ix_mails_state", "state", "next_try_at"),
+        Index("ix_mails_mailbox", "mailbox", "created_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     to: Mapped[str] = mapped_column("to_address", String(320))
@@ -46,3 +51,10 @@ class Mail(Base):
     """While queued: not before this. An attempt pushes it ahead, so no second one joins in."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     sent_at: Mapped[datetime | None]
+    template: Mapped[str | None] = mapped_column(String(32))
+    """Which template it was made from, if from one."""
+    mailbox: Mapped[str | None] = mapped_column(String(320))
+    """Whose mails of an hour are counted: the address as its provider most likely reads it. None
+    for a mail that no stranger can ask for."""
+    way: Mapped[str | None] = mapped_column(String(64))
+    """Which way out took it, or refused it for good."""

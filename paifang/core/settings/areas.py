@@ -109,16 +109,30 @@ class LogSettings(Section):
 
 @dataclass(frozen=True)
 class MailSettings(Section):
-    """Outgoing mail. Without an SMTP server every mail goes to the dev inbox."""
+    """Outgoing mail. Without a way out every mail goes to the dev inbox."""
 
+    providers: Secret = setting(
+        Secret(""),
+        "Ways out, the first choice first, separated by spaces: `resend://KEY`, "
+        "`postmark://SERVER-TOKEN`, `smtp://user:password@host:587`, `smtps://…:465`. The next one "
+        "is tried when one is away, refuses the key or has had enough. Empty: "
+        "`PAIFANG_MAIL_SMTP_URL` alone.",
+    )
     smtp_url: Secret = setting(
         Secret(""),
         "`smtp://user:password@host:587` or `smtps://…:465`. `?starttls=auto`, "
         "`always` or `never`: by default never on the loopback, always with a password, else when "
-        "the server offers it. Empty: the dev inbox keeps each mail in the database.",
+        "the server offers it. The last way out where `PAIFANG_MAIL_PROVIDERS` names others. Both "
+        "empty: the dev inbox keeps each mail in the database.",
     )
     sender: str = setting("Paifang <paifang@localhost>", "The From address.")
-    timeout: float = setting(20.0, "Seconds to wait for the mail server.", gt=0)
+    timeout: float = setting(20.0, "Seconds to wait for a mail server or a provider.", gt=0)
+    hourly_per_address: int = setting(
+        6,
+        "Mails an hour to one address of those a stranger can ask for (confirm an address, reset a "
+        "password, an invitation). More are dropped without a word to who asked; 0: no limit.",
+        ge=0,
+    )
 
 
 @dataclass(frozen=True)

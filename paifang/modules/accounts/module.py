@@ -1,5 +1,81 @@
 """The manifest of ``accounts``."""
 
-from paifang.core.module import Module
+from paifang.core.module import Command, Menu, Module
+from paifang.modules.accounts.params import NEW_PEOPLE, REGISTRATION
+from paifang.modules.accounts.permissions import AccountsPermission
+from paifang.modules.accounts.recovery.events import EmailChangeAsked, ResetAsked
+from paifang.modules.accounts.sign_up.events import MailAskedAgain, SignUpAsked
 
-module = Module(name="accounts")
+_HERE = "paifang.modules.accounts"
+
+module = Module(
+    name="accounts",
+    routers=(
+        f"{_HERE}.sign_up.router:router",
+        f"{_HERE}.sign_in.router:router",
+        f"{_HERE}.sign_in.router:programs",
+        f"{_HERE}.entry.router:router",
+        f"{_HERE}.challenges.router:router",
+        f"{_HERE}.recovery.router:router",
+        f"{_HERE}.profile.router:router",
+        f"{_HERE}.profile.router:avatars",
+        f"{_HERE}.recovery.router:own_router",
+        f"{_HERE}.sessions.router:router",
+        f"{_HERE}.people.router:router",
+        f"{_HERE}.invitations.router:router",
+        f"{_HERE}.newcomers.router:router",
+    ),
+    permissions=AccountsPermission,
+    member_permissions=(AccountsPermission.SELF,),
+    scoped={"user": f"{_HERE}.users.models:User"},
+    menu=(
+        Menu(
+            "accounts.users",
+            path="/people",
+            icon="users",
+            needs=AccountsPermission.USERS_READ,
+        ),
+        Menu(
+            "accounts.invitations",
+            path="/invitations",
+            icon="mail-plus",
+            needs=AccountsPermission.INVITATIONS_READ,
+        ),
+        Menu(
+            "accounts.settings",
+            path="/newcomers",
+            icon="door-open",
+            needs=AccountsPermission.SETTINGS_READ,
+        ),
+    ),
+    jobs=(
+        f"{_HERE}.jobs:JOBS",
+        f"{_HERE}.sign_up.jobs:answer_sign_up",
+        f"{_HERE}.sign_up.jobs:answer_again",
+        f"{_HERE}.recovery.jobs:answer_reset",
+        f"{_HERE}.recovery.jobs:answer_email_change",
+    ),
+    subscribers={
+        SignUpAsked: (f"{_HERE}.sign_up.jobs:answer_sign_up",),
+        MailAskedAgain: (f"{_HERE}.sign_up.jobs:answer_again",),
+        ResetAsked: (f"{_HERE}.recovery.jobs:answer_reset",),
+        EmailChangeAsked: (f"{_HERE}.recovery.jobs:answer_email_change",),
+    },
+    params=(REGISTRATION, NEW_PEOPLE),
+    settings={"accounts": f"{_HERE}.settings:AccountsSettings"},
+    commands=(
+        Command(
+            "accounts",
+            "Look after people: the set-up link, who there is, and letting them in again.",
+            f"{_HERE}.commands:accounts",
+        ),
+    ),
+    authenticators=(f"{_HERE}.entry.authenticator:signed_in",),
+    starts=(f"{_HERE}.start:start_accounts",),
+    personal_data={
+        "account": f"{_HERE}.profile.service:account_data",
+        "sessions": f"{_HERE}.profile.service:session_data",
+        "trail": f"{_HERE}.profile.service:trail_data",
+    },
+    checks=(f"{_HERE}.findings:look",),
+)

@@ -1,11 +1,13 @@
 """Access as a client sees it, on a real database, and people to ask about."""
 
+import contextlib
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from modules.access.people import People, client_of
+from doubles.callers import person_by_header
+from modules.access.people import AsPerson, People, client_of
 from paifang.core.auth import Principal
 from paifang.core.db import Database
 from paifang.core.runtime import Runtime
@@ -40,7 +42,10 @@ def runtime(settings: CoreSettings, db: Database) -> Runtime:
         db=db,
         secrets=open_secrets(settings),
         modules=MODULES,
-        authenticators=tuple(a for module in MODULES for a in module.authenticators),
+        authenticators=(
+            person_by_header,
+            *(a for module in MODULES for a in module.authenticators),
+        ),
     )
 
 
@@ -48,5 +53,12 @@ def runtime(settings: CoreSettings, db: Database) -> Runtime:
 async def api(runtime: Runtime, seeded: None) -> AsyncIterator[httpx.AsyncClient]:
     """A client with the administrator key; paths begin below ``/api/v1/access``."""
     key = runtime.settings.admin_key.get_secret_value()
-    async with client_of(runtime, f"Bearer {key}") as client:
+    async with client_of(runtime, {"Authorization": f"Bearer {key}"}) as client:
         yield client
+
+
+@pytest.fixture
+async def as_person(runtime: Runtime) -> AsyncIterator[AsPerson]:
+    """``as_person(user_id)`` is a client of somebody who has signed in."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield AsPerson(runtime, stack)

@@ -1,11 +1,13 @@
 """People, departments and roles put straight into the database, and who asks about them."""
 
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
 import httpx
 from sqlalchemy import insert
 
+from doubles.callers import authorization
 from paifang.api import create_api
 from paifang.core.db import Database
 from paifang.core.ids import uuid7
@@ -65,17 +67,31 @@ class People:
         return made
 
 
-def client_of(runtime: Runtime, authorization: str, base: str = "/access") -> httpx.AsyncClient:
+def client_of(
+    runtime: Runtime, headers: dict[str, str], base: str = "/access"
+) -> httpx.AsyncClient:
     """A client of a process, below ``/api/v1``."""
     app = create_api(runtime.modules)
     app.state.runtime = runtime
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url=f"http://paifang.test/api/v1{base}",
-        headers={"Authorization": authorization},
+        headers=headers,
     )
 
 
 def wrong_fields(answer: httpx.Response) -> list[Any]:
     assert answer.status_code == 422, answer.text
     return [error["field"] for error in answer.json()["errors"]]
+
+
+class AsPerson:
+    """Makes clients of people who have signed in; they are closed at the end."""
+
+    def __init__(self, runtime: Runtime, stack: AsyncExitStack) -> None:
+        self.runtime = runtime
+        self.stack = stack
+
+    async def __call__(self, user_id: UUID, base: str = "/access") -> httpx.AsyncClient:
+        client = client_of(self.runtime, authorization(user_id), base)
+        return await self.stack.enter_async_context(client)

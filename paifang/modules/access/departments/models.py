@@ -1,20 +1,28 @@
 """The table of departments."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.elements import ColumnElement
 
 from paifang.core.db import Base, utc_now
 from paifang.core.ids import uuid7
+from paifang.core.scope import Scope, Scoped
+
+if TYPE_CHECKING:
+    from paifang.core.auth import Principal
 
 MAX_DEPTH = 10
 """Levels of the tree."""
 
 
-class Department(Base):
-    """A node of the organisation's tree."""
+class Department(Scoped, Base):
+    """A node of the organisation's tree. Whoever has a scope sees the departments that are in it,
+    and nobody owns one.
+    """
 
     __tablename__ = "departments"
 
@@ -29,3 +37,14 @@ class Department(Base):
     sort: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
+
+    @property
+    def depth(self) -> int:
+        """Its level in the tree, from 1."""
+        return self.path.count("/") - 1
+
+    @classmethod
+    def scope_clause(cls, scope: Scope, caller: "Principal") -> ColumnElement[bool]:
+        """The scope's departments."""
+        del caller
+        return cls.id.in_(scope.departments) if scope.departments else false()

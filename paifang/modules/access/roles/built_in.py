@@ -7,12 +7,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from paifang.core import audit, params
+from paifang.core import params
 from paifang.core.auth import Principal
-from paifang.core.db import Database, bump_version
+from paifang.core.db import Database
 from paifang.core.module import Module
+from paifang.modules.access.changed import changed
 from paifang.modules.access.params import MEMBER_OFFERED
-from paifang.modules.access.roles.grants import VERSION
 from paifang.modules.access.roles.models import (
     ADMINISTRATOR,
     MEMBER,
@@ -62,15 +62,13 @@ async def ensure_built_in(session: AsyncSession, modules: Iterable[Module]) -> b
         if permission not in held
     )
     await params.put(session, param=MEMBER_OFFERED, value=[*offered, *new])
-    audit.record(
+    await changed(
         session,
         actor=START,
-        action="access.role.built_in",
-        subject_type="role",
-        subject_id=str(member.id),
+        action="role.built_in",
+        subject_id=member.id,
         changes={"made": missing, "added": new},
     )
-    await bump_version(session, VERSION)
     return True
 
 

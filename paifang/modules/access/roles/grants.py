@@ -13,7 +13,8 @@ from sqlalchemy.orm import aliased
 
 from paifang.core.db.counters import Counter
 from paifang.core.db.session import BUMPED
-from paifang.core.scope import EVERYTHING, OWN, Scope
+from paifang.core.scope import EVERYTHING, OWN, Scope, unscoped
+from paifang.modules.access.changed import VERSION
 from paifang.modules.access.departments.models import Department
 from paifang.modules.access.roles.models import (
     ADMINISTRATOR,
@@ -25,8 +26,6 @@ from paifang.modules.access.roles.models import (
     UserRole,
 )
 
-VERSION = "access"
-"""Name of the version that every change of a role, a scope, a department or a status counts up."""
 REMEMBERED = 4096
 """Results that a process keeps; one is a few kilobytes."""
 
@@ -171,11 +170,13 @@ async def surroundings(
         )
     if DataScope.DEPARTMENT_AND_BELOW in scopes and department_id is not None:
         top = aliased(Department)
-        questions.append(
+        tree = unscoped(
             select(null().label("role_id"), Department.id)
             .join(top, Department.path.like(top.path.concat(literal("%"))))
-            .where(top.id == department_id)
+            .where(top.id == department_id),
+            "scopes are made of the tree",
         )
+        questions.append(tree)
     if not questions:
         return Surroundings(department_id)
     statement: Any = union_all(*questions) if len(questions) > 1 else questions[0]

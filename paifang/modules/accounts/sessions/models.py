@@ -31,7 +31,8 @@ class Session(Base):
     address: Mapped[str] = mapped_column(String(45))
     agent: Mapped[str] = mapped_column(String(255))
     """The browser, as it names itself."""
+    place: Mapped[str | None] = mapped_column(String(64))
+    """Where that is, if a proxy says so."""
     ended_at: Mapped[datetime | None] = mapped_column(index=True)
     ended_reason: Mapped[str | None] = mapped_column(String(32))
-    """``signed_out``, ``ended`` by its person, ``kicked``, ``replayed``, ``password_changed``,
-    ``disabled``."""
+    """One of :class:`~paifang.modules.accounts.sessions.service.Ended`."""

@@ -24,6 +24,8 @@ class UserStatus(StrEnum):
     """The mail address is not verified, or the owner has not approved it."""
     ACTIVE = "active"
     DISABLED = "disabled"
+    DELETED = "deleted"
+    """What was personal is gone; the row stays for what refers to it, and is in no list."""
 
 
 class User(Scoped, Base):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -18,23 +19,23 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
+from doubles.mails import SENDER, make_due, make_mail, put, stored
 from doubles.smtp import HOST, Postbox, smtp_server
 from paifang.core import mail as mails
 from paifang.core.db import Database, utc_now
 from paifang.core.ids import uuid7
 from paifang.core.jobs import enqueue
 from paifang.core.jobs.service import Jobs
-from paifang.core.mail import BadMail, DevInbox, Mail, MailState, SmtpBackend, deliver, delivery
+from paifang.core.mail import BadMail, DevInbox, Mail, MailState, deliver, delivery
 from paifang.core.mail.jobs import retry_mails, send_mail
 from paifang.core.mail.message import MAX_BODY, check_address, check_content
+from paifang.core.mail.ways import FailOver, SmtpBackend, parse_sender
 from paifang.core.outbox import Outbox
 from paifang.core.runtime import Runtime
 from paifang.core.secrets import open_secrets
 from paifang.core.settings import CoreSettings, MailSettings, Secret, SettingsError
-
-SENDER = "Paifang 牌坊 <post@paifang.example>"
 
 
 @pytest.fixture
@@ -43,44 +44,9 @@ def box() -> Postbox:
 
 
 def smtp(port: int, *, scheme="smtp", login="", query="", timeout=5.0, **values) -> SmtpBackend:
-    url = f"{scheme}://{login}{HOST}:{port}{query}"
-    settings = MailSettings(smtp_url=Secret(url), sender=SENDER, timeout=timeout)
-    return SmtpBackend(settings, **values)
-
-
-def make_mail(**values) -> Mail:
-    return Mail(
-        **{
-            "id": uuid7(),
-            "to": "ada@example.org",
-            "subject": "Hello",
-            "text": "Good day\n",
-            "html": None,
-            "state": MailState.QUEUED,
-            "dedupe_key": "k",
-            "attempts": 0,
-            "created_at": utc_now(),
-        }
-        | values
-    )
-
-
-async def put(db: Database, **values) -> UUID:
-    values = {"to": "ada@example.org", "subject": "Hello", "text": "Good day\n"} | values
-    values.setdefault("dedupe_key", f"test:{uuid7()}")
-    async with db.transaction() as session:
-        return (await mails.send(session, **values)).id
-
-
-async def stored(db: Database, mail_id: UUID) -> Mail:
-    async with db.reading() as session:
-        return await session.get_one(Mail, mail_id)
-
-
-async def make_due(db: Database, mail_id: UUID) -> None:
-    async with db.transaction() as session:
-        earlier = utc_now() - timedelta(days=2)
-        await session.execute(update(Mail).where(Mail.id == mail_id).values(next_try_at=earlier))
+    url = urlsplit(f"{scheme}://{login}{HOST}:{port}{query}")
+    values |= {"sender": parse_sender(SENDER), "timeout": timeout}
+    return SmtpBackend(url, variable="PAIFANG_MAIL_SMTP_URL", **values)
 
 
 async def count(db: Database, model: type) -> int:
@@ -127,9 +93,7 @@ def test_no_accepted_subject_adds_a_header(subject):
         check_content(subject=subject, text="", html=None)
     except BadMail:
         return
-    message = mails.message.build_message(
-        make_mail(subject=subject), sender=mails.backends.parse_sender(SENDER)
-    )
+    message = mails.message.build_message(make_mail(subject=subject), sender=parse_sender(SENDER))
     seen = email.message_from_bytes(bytes(message), policy=email.policy.SMTP)
     assert sorted(seen.keys()) == sorted(message.keys())
     assert str(seen["Subject"]).split() == subject.split()
@@ -155,7 +119,7 @@ def test_content_that_would_not_arrive_is_refused(values):
 
 def test_one_mail_always_makes_the_same_message():
     mail = make_mail(html="<p>Hi</p>", created_at=datetime(2026, 5, 1, 12, 30, 5, 999, tzinfo=UTC))
-    sender = mails.backends.parse_sender(SENDER)
+    sender = parse_sender(SENDER)
     first, second = (mails.message.build_message(mail, sender=sender) for _ in range(2))
     assert first["Message-ID"] == second["Message-ID"] == f"<{mail.id.hex}@paifang.example>"
     assert first["Date"] == "Fri, 01 May 2026 12:30:05 +0000"
@@ -467,7 +431,7 @@ async def test_a_wrong_password_can_be_mended_so_the_mail_waits(box, certificate
     assert "hunter2" not in outcome.error
 
 
-def backend_for(url: str, sender: str = SENDER) -> mails.MailBackend:
+def backend_for(url: str, sender: str = SENDER) -> mails.Way:
     return mails.open_backend(MailSettings(smtp_url=Secret(url), sender=sender))
 
 
@@ -484,7 +448,9 @@ def backend_for(url: str, sender: str = SENDER) -> mails.MailBackend:
     ],
 )
 def test_the_url_says_how_to_reach_the_server(url, port, tls, start_tls):
-    backend = backend_for(url)
+    found = backend_for(url)
+    assert isinstance(found, FailOver)
+    (backend,) = found.ways
     assert isinstance(backend, SmtpBackend)
     assert (backend.port, backend.tls, backend.start_tls) == (port, tls, start_tls)
 

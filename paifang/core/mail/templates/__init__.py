@@ -1,0 +1,47 @@
+"""Templates of mails: a typed record of values each, the texts per language, one layout."""
+
+from paifang.core.mail.templates.records import (
+    RECORDS,
+    AccountExists,
+    ApprovalNeeded,
+    Approved,
+    EmailChangeConfirm,
+    EmailChangeNotice,
+    FactorChange,
+    FactorChanged,
+    GroupInvitation,
+    GroupRole,
+    Invitation,
+    NewSignIn,
+    PasswordChanged,
+    ResetPassword,
+    Template,
+    Trial,
+    Values,
+    VerifyEmail,
+)
+from paifang.core.mail.templates.render import Rendered, as_record, render
+
+__all__ = [
+    "RECORDS",
+    "AccountExists",
+    "ApprovalNeeded",
+    "Approved",
+    "EmailChangeConfirm",
+    "EmailChangeNotice",
+    "FactorChange",
+    "FactorChanged",
+    "GroupInvitation",
+    "GroupRole",
+    "Invitation",
+    "NewSignIn",
+    "PasswordChanged",
+    "Rendered",
+    "ResetPassword",
+    "Template",
+    "Trial",
+    "Values",
+    "VerifyEmail",
+    "as_record",
+    "render",
+]

@@ -1,0 +1,1 @@
+"""What slows guessing down: throttles, and proof of work that needs no third party."""

@@ -1,0 +1,1 @@
+"""Invitations: an owner lets somebody in, with roles and a place already chosen."""

@@ -1,0 +1,1 @@
+"""Newcomers: who may come in, and what a new person may use."""

@@ -1,0 +1,20 @@
+"""How passwords refuse."""
+
+from paifang.core.errors import Invalid, Unavailable
+
+
+class WeakPassword(Invalid):
+    """The new password is too short, too long, common, or made of what everybody knows."""
+
+    code = "weak_password"
+    title = "Choose another password"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"password: {message}", errors=[{"field": "password", "message": message}])
+
+
+class HashingBusy(Unavailable):
+    """Too many passwords are being checked in this process at the moment."""
+
+    code = "busy"
+    title = "Too many people sign in at this moment"

@@ -1,0 +1,1 @@
+"""People: what administrators see of accounts, and do to them."""

@@ -1,0 +1,1 @@
+"""The profile: what people keep of themselves, take with them, and delete."""

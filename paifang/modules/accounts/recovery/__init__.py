@@ -1,0 +1,1 @@
+"""Getting back in: forgotten passwords, changed passwords, changed addresses."""

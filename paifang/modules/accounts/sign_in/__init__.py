@@ -1,0 +1,1 @@
+"""Signing in by password, from pages and from programs."""
