@@ -1,6 +1,7 @@
 """The manifest of ``gateway``."""
 
 from paifang.core.module import Command, Module
+from paifang.modules.accounts.users.events import UserDeleted
 from paifang.modules.gateway.params import (
     LOCAL_OFFERED,
     MEMBERS_PER_TEAM,
@@ -33,7 +34,10 @@ module = Module(
     jobs=(
         "paifang.modules.gateway.logs.jobs:JOBS",
         "paifang.modules.gateway.usage.jobs:JOBS",
+        "paifang.modules.gateway.teams.jobs:forget_person",
     ),
+    subscribers={UserDeleted: ("paifang.modules.gateway.teams.jobs:forget_person",)},
+    personal_data={"gateway": "paifang.modules.gateway.teams.leaving:personal_data"},
     scoped={
         "group": "paifang.modules.gateway.groups.models:Group",
         "token": "paifang.modules.gateway.tokens.models:Token",

@@ -1,16 +1,13 @@
 """What a new person may use. It is the owner's to set, and by default a stranger costs nothing."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from paifang.core import params
-from paifang.core.module import Param
+from paifang.modules.accounts.newcomers import service as newcomers
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.channels.providers import LOCAL
-
-NEW_PEOPLE: Param = Param("accounts.new_people", default={})
 
 
 class Allowance(NamedTuple):
@@ -25,16 +22,16 @@ class Allowance(NamedTuple):
 
 async def for_newcomers(session: AsyncSession) -> Allowance:
     """The allowance of a personal group that is made now."""
-    stored: dict[str, Any] = await params.get(session, param=NEW_PEOPLE)
-    models = stored.get("models", [])
-    if models is not None and stored.get("local_models", True):
+    person = (await newcomers.get(session)).new_person
+    models = person.models
+    if models is not None and person.local_models:
         models = sorted({*models, *await _local_models(session)})
     return Allowance(
         models=models,
-        quota=stored.get("quota", 0),
-        rpm=stored.get("rpm"),
-        tpm=stored.get("tpm"),
-        concurrency=stored.get("concurrency"),
+        quota=person.quota,
+        rpm=person.rpm,
+        tpm=person.tpm,
+        concurrency=person.concurrency,
     )
 
 

@@ -10,10 +10,13 @@ from sqlalchemy import select
 from modules.gateway.people import People, Person, code, made
 from paifang.core import params
 from paifang.core.audit import AuditEntry
+from paifang.core.auth import Principal
 from paifang.core.db import Database
 from paifang.core.mail import Mail
-from paifang.core.scope import EVERYTHING, Scope
+from paifang.core.scope import EVERYTHING, Scope, unscoped
+from paifang.modules.gateway.groups.models import Group
 from paifang.modules.gateway.params import MEMBERS_PER_TEAM, TEAMS_PER_PERSON, TOKENS_PER_PERSON
+from paifang.modules.gateway.teams import leaving
 
 OTHER = "01890000-0000-7000-8000-000000000000"
 
@@ -40,7 +43,7 @@ async def join(db: Database, owner: Person, group: str, person: Person, role: st
 async def link_of(db: Database) -> str:
     async with db.reading() as session:
         mails = (await session.scalars(select(Mail).order_by(Mail.created_at))).all()
-    found = re.search(r"/join#(\S+)", mails[-1].text)
+    found = re.search(r"/join#token=([\w-]+)", mails[-1].text)
     assert found
     return found[1]
 
@@ -279,3 +282,27 @@ async def test_one_person_has_so_many_tokens_in_a_group(people: People, db: Data
     made(await ann.api.post("/tokens", json={"group_id": group, "name": "a"}))
     answer = await ann.api.post("/tokens", json={"group_id": group, "name": "b"})
     assert code(answer) == (409, "too_many_tokens")
+
+
+async def test_whoever_is_gone_for_good_leaves_their_teams_to_others(
+    people: People, db: Database, actor: Principal
+) -> None:
+    ann, bob, cyd = [await people.make(name) for name in ("ann", "bob", "cyd")]
+    group, alone = await team(ann), await team(ann, "Alone")
+    own = made(await ann.api.put("/groups/personal"), 200)["id"]
+    await join(db, ann, group, bob, "member")
+    await join(db, ann, group, cyd, "manager")
+    hers = made(await ann.api.post("/tokens", json={"group_id": group, "name": "a"}))
+    async with db.reading() as session:
+        data = await leaving.personal_data(session, ann.id)
+    assert [g["id"] for g in data["groups"]] == sorted([group, alone, own])
+    assert [t["name"] for t in data["tokens"]] == ["a"]
+    await people.set_status(ann, "deleted")
+    for _ in range(2):  # twice is once
+        async with db.transaction() as session:
+            await leaving.forget(session, actor=actor, user_id=ann.id)
+    assert await roles(cyd, group) == {"Bob": "member", "Cyd": "owner"}
+    assert (await cyd.api.get(f"/tokens/{hers['id']}")).json()["state"] == "stopped"
+    async with db.reading() as session:
+        statement = unscoped(select(Group.id), "a test")
+        assert set(await session.scalars(statement)) == {group, alone}

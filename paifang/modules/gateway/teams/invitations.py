@@ -27,7 +27,7 @@ from paifang.modules.gateway.teams.errors import AlreadyMember, InvitationNotFou
 from paifang.modules.gateway.teams.models import GroupInvitation
 
 VALID = timedelta(days=7)
-PAGE = "join"
+PAGE = "/join"
 """The page of the portal that a link leads to. What is secret is behind the ``#``: browsers send
 that to nobody."""
 
@@ -94,24 +94,31 @@ async def invite(
     )
     session.add(invitation)
     await session.flush()
-    await _send(session, invitation, group, f"{base_url}/{PAGE}#{secret}")
+    await _send(session, actor, invitation, group, f"{base_url}{PAGE}#token={secret}")
     changes = {"email": email, "role": role}
     await groups.changed(session, actor, "invite", group, changes)
     return invitation
 
 
 async def _send(
-    session: AsyncSession, invitation: GroupInvitation, group: Group, link: str
+    session: AsyncSession, actor: Principal, invitation: GroupInvitation, group: Group, link: str
 ) -> None:
-    name = group.name or group.id
+    """In the language of whoever invites: of the invited person nothing is known."""
+    statement = unscoped(select(User.locale).where(User.id == actor.user_id), "it is the caller")
+    values = mail.GroupInvitation(
+        link=link,
+        inviter=invitation.inviter,
+        group=group.name or group.id,
+        role=mail.GroupRole(invitation.role),
+        valid=VALID,
+    )
     try:
-        await mail.send(
+        await mail.send_template(
             session,
             to=invitation.email,
-            subject=f"{invitation.inviter} invites you to {name}",
-            text=f"{invitation.inviter} invites you to the team {name}, as {invitation.role}.\n\n"
-            f"Join: {link}\n\nThe link is good for {VALID.days} days. If you do not know who this "
-            "is, do nothing.\n",
+            template=values.template,
+            locale=await session.scalar(statement) or "en",
+            values=values,
             dedupe_key=f"group_invitation:{invitation.id}",
         )
     except BadMail as error:
