@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -134,6 +135,18 @@ async def load(port: int, path: str, seconds: float) -> int:
     return sum(await asyncio.gather(*(ask() for _ in range(CONNECTIONS))))
 
 
+@dataclass
+class Side:
+    """What is measured beside the others."""
+
+    name: str
+    process: psutil.Process
+    port: int
+    path: str
+    rates: list[float] = field(default_factory=list)
+    walls: list[float] = field(default_factory=list)
+
+
 def cpu(process: psutil.Process) -> float:
     """Seconds of CPU time so far."""
     times = process.cpu_times()
@@ -153,29 +166,29 @@ def main() -> None:
         url = options.database or f"sqlite+aiosqlite:///{home}/lists.db"
         person = str(asyncio.run(seed(url)))
         ports = free_port(), free_port()
-        paths = ("/api/v1/gateway/tokens?page_size=20", "/tokens?page_size=20")
-        servers = (
-            stack.enter_context(serving("lists_ours.py", ports[0], home, url, person)),
-            stack.enter_context(serving("lists_plain.py", ports[1], url, person)),
+        ours = stack.enter_context(serving("lists_ours.py", ports[0], home, url, person))
+        plain = stack.enter_context(serving("lists_plain.py", ports[1], url, person))
+        sides = (
+            Side("Paifang", ours, ports[0], "/api/v1/gateway/tokens?page_size=20"),
+            Side("plain", plain, ports[1], "/tokens?page_size=20"),
+            Side("plain, with Paifang's SQL", plain, ports[1], "/narrow?page_size=20"),
         )
-        for port, path in zip(ports, paths, strict=True):
-            first = wait_for(f"http://127.0.0.1:{port}{path}")
+        for side in sides:
+            first = wait_for(f"http://127.0.0.1:{side.port}{side.path}")
             assert len(first["items"]) == 20, first  # type: ignore[arg-type]  # a benchmark's check
-        rates: tuple[list[float], list[float]] = ([], [])
-        walls: tuple[list[float], list[float]] = ([], [])
         for _ in range(options.rounds):
-            for side in (0, 1):
-                before = cpu(servers[side])
-                count = asyncio.run(load(ports[side], paths[side], options.seconds))
-                rates[side].append(count / (cpu(servers[side]) - before))
-                walls[side].append(count / options.seconds)
-    ours, plain = (statistics.median(found) for found in rates)
-    ours_wall, plain_wall = (statistics.median(found) for found in walls)
-    print(f"Paifang   {ours:8.0f} requests per second of CPU   {ours_wall:8.0f} per second")
-    print(f"plain     {plain:8.0f} requests per second of CPU   {plain_wall:8.0f} per second")
-    print(
-        f"ratio     {ours / plain:8.2f}                              {ours_wall / plain_wall:8.2f}"
-    )
+            for side in sides:
+                before = cpu(side.process)
+                count = asyncio.run(load(side.port, side.path, options.seconds))
+                side.rates.append(count / (cpu(side.process) - before))
+                side.walls.append(count / options.seconds)
+    best = statistics.median(sides[0].rates)
+    for side in sides:
+        rate, wall = statistics.median(side.rates), statistics.median(side.walls)
+        print(
+            f"{side.name:26} {rate:7.0f} requests per second of CPU {wall:7.0f} per second"
+            f"   Paifang: {best / rate:.2f} times"
+        )
 
 
 if __name__ == "__main__":

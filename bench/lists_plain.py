@@ -135,6 +135,31 @@ async def list_tokens(
     mine = select(Member.group_id).where(Member.user_id == PERSON)
     seen = or_(Token.group_id.in_(managed), and_(Token.user_id == PERSON, Token.group_id.in_(mine)))
     total = await db.scalar(select(func.count()).select_from(Token).where(seen))
+    return await shown(db, seen, total or 0, page, page_size)
+
+
+@app.get("/narrow", response_model=Page)
+async def list_narrow(
+    db: Annotated[AsyncSession, Depends(session)],
+    page: Annotated[int, Query(ge=1)] = 1,
+    page_size: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Any:
+    """The same with Paifang's SQL: the groups are found first, and no more than 10,001 counted.
+    What is left of the difference is what the compiled select and its answer are worth.
+    """
+    groups = await db.scalars(
+        select(Member.group_id).where(
+            Member.user_id == PERSON, Member.role.in_(("owner", "manager"))
+        )
+    )
+    seen = Token.group_id.in_(groups.all())
+    counted = select(Token.number).where(seen).limit(10_001).subquery()
+    total = await db.scalar(select(func.count()).select_from(counted))
+    return await shown(db, seen, total or 0, page, page_size)
+
+
+async def shown(db: AsyncSession, seen: Any, total: int, page: int, page_size: int) -> Any:
+    """The page itself."""
     rows = await db.scalars(
         select(Token)
         .where(seen)

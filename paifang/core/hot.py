@@ -17,6 +17,7 @@ import orjson
 from fastapi import Depends, Request
 from pydantic import BaseModel, PlainSerializer
 from sqlalchemy import Dialect, Float, Select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from starlette.responses import Response
 
@@ -170,8 +171,15 @@ async def reading(database: Database) -> AsyncIterator[AsyncConnection]:
     """A connection for one statement or a few that need no common moment: no transaction is begun
     unless one of them goes the ordinary way.
     """
-    async with database.engine.connect() as connection:
+    connecting = database.engine.connect()
+    try:
+        connection = await connecting.start()
+    except OSError as error:  # the drivers have no one name for "it is away"
+        raise OperationalError("connect", None, error) from error
+    try:
         yield connection
+    finally:
+        await connection.close()
 
 
 HotDb = Annotated[AsyncConnection, Depends(_connection, scope="function")]
