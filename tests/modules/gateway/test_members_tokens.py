@@ -271,3 +271,15 @@ async def test_a_page_of_tokens_takes_two_statements_whoever_asks(
     assert (beyond["items"], beyond["total"]) == ([], 6)
     async with db.reading() as session:
         assert await session.scalar(select(func.count()).select_from(Token)) == 6
+
+
+async def test_whoever_is_in_no_group_sees_nothing(people: People, api: httpx.AsyncClient) -> None:
+    made(await api.post("/tokens", json={"group_id": "g", "name": "a"}), 404)
+    made(await api.post("/groups", json={"id": "g"}))
+    made(await api.post("/tokens", json={"group_id": "g", "name": "a"}))
+    ann = await people.make("ann")
+    for path in ("/groups", "/tokens", "/tokens?sort=name", "/logs"):
+        found = made(await ann.api.get(path), 200)
+        assert found["items"] == []
+    assert made(await ann.api.get("/usage"), 200)["series"][0]["totals"]["calls"] == 0
+    assert made(await ann.api.get("/invitations"), 200) == []

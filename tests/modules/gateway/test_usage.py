@@ -59,7 +59,7 @@ async def test_sums_are_the_same_before_while_and_after_they_are_stored(
         {},
         {"by": "model", "step": "hour"},
         {"by": "group"},
-        {"by": "channel", "limit": 1},
+        {"by": "channel", "limit": 1, "latency": True},
         {"group_id": "b"},
         {"by": "token", "tz": "Asia/Taipei"},
     ]

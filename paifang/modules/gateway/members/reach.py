@@ -171,7 +171,7 @@ def narrowed(
     conditions = [group == name for name in names]
     if joined:
         conditions.append(mine())
-    if first is None or len(conditions) == 1:
+    if first is None or len(conditions) <= 1:
         return statement.where(_any(group, names, mine if joined else None))
     parts = [
         select(

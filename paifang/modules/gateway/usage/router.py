@@ -46,6 +46,7 @@ async def get_usage(
         by=None if wanted.by == "none" else wanted.by,
         wanted=wanted.wanted(),
         limit=wanted.limit,
+        latency=wanted.latency,
     )
     return UsageRead(
         currency=_currency(request),
@@ -65,7 +66,7 @@ async def get_overview(
     """
     period, narrow = wanted.period(), wanted.wanted()
     course = await service.series(
-        session, caller=caller, period=period, by=None, wanted=narrow, limit=0
+        session, caller=caller, period=period, by=None, wanted=narrow, limit=0, latency=True
     )
     shown = UsageSeries.of(course[0], period)
     before = await service.totals(session, caller=caller, period=period.before(), wanted=narrow)

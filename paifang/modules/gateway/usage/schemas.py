@@ -65,6 +65,9 @@ class UsageQuery(UsageNarrow):
 
     by: By = "none"
     limit: int = Field(8, ge=1, le=20, description="Keys that are told; the rest is one series.")
+    latency: bool = Field(
+        False, description="Whether the steps of several series say how long calls took."
+    )
 
 
 class UsageSums(BaseModel):

@@ -23,6 +23,8 @@ COLUMNS = {"model": "model", "group": "group_id", "token": "token_id", "channel"
 """What usage is told by, and the column of each."""
 BUCKETS = tuple(f"d{at}" for at in range(len(BOUNDS) + 1))
 
+PLAIN = tuple(name for name in SUMS if name not in BUCKETS)
+
 
 @dataclass(slots=True)
 class Sums:
@@ -41,8 +43,9 @@ class Sums:
     @classmethod
     def of(cls, row: Any) -> "Sums":
         """From a row that has :data:`SUMS`."""
-        plain = {name: int(row[name] or 0) for name in SUMS if name not in BUCKETS}
-        return cls(**plain, durations=[int(row[name] or 0) for name in BUCKETS])
+        plain = {name: int(row[name] or 0) for name in PLAIN}
+        durations = [int(row.get(name) or 0) for name in BUCKETS]
+        return cls(**plain, durations=durations)
 
     @property
     def p50_ms(self) -> int | None:
@@ -122,8 +125,10 @@ async def series(
     by: str | None,
     wanted: dict[str, str],
     limit: int,
+    latency: bool,
 ) -> list[Series]:
-    """Sums by step: of all, or of the keys that cost most, and one of the rest.
+    """Sums by step: of all, or of the keys that cost most, and one of the rest. With ``latency``
+    the steps say how long calls took, too; the sums of a whole series do in any case.
 
     Raises:
         ChannelsHidden: ``by`` is ``channel``, and the caller may not read channels.
@@ -138,6 +143,7 @@ async def series(
         last=period.last,
         wanted=wanted,
         keys=() if column is None else (column,),
+        sums=SUMS if latency or by is None else PLAIN,
     )
     named = [one.key for one in keys]
     key: Any = literal("")
@@ -160,7 +166,7 @@ def _by_step(rows: Any, period: Period, key: Any) -> Select[Any]:
     inner = select(
         period.bucket(rows.c.hour).label("bucket"),
         key.label("key"),
-        *(rows.c[name] for name in SUMS),
+        *(rows.c[name] for name in SUMS if name in rows.c),
     ).subquery()
     return summed(inner, inner.c.bucket, inner.c.key)
 
@@ -172,9 +178,8 @@ def _most(statement: Select[Any], rows: Any) -> Select[Any]:
 def _together(parts: Iterable[Sums]) -> Sums:
     whole = Sums()
     for part in parts:
-        for name in SUMS:
-            if name not in BUCKETS:
-                setattr(whole, name, getattr(whole, name) + getattr(part, name))
+        for name in PLAIN:
+            setattr(whole, name, getattr(whole, name) + getattr(part, name))
         whole.durations = [a + b for a, b in zip(whole.durations, part.durations, strict=True)]
     return whole
 

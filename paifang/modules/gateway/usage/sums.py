@@ -73,36 +73,47 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def over(
-    caller: Principal, *, first: int, last: int, wanted: dict[str, str], keys: Sequence[str]
+    caller: Principal,
+    *,
+    first: int,
+    last: int,
+    wanted: dict[str, str],
+    keys: Sequence[str],
+    sums: Sequence[str] = SUMS,
 ) -> Subquery:
-    """What the caller sees of the hours from ``first`` to before ``last``, by hour and ``keys``.
+    """What the caller sees of the hours from ``first`` to before ``last``: hour, ``keys``, sums.
 
     Args:
         caller: Whoever asks.
         first: The first hour, in whole hours from 1970.
         last: The hour behind the last.
         wanted: Values that columns of :data:`KEYS` must have.
-        keys: Columns to group by, beside the hour.
+        keys: Columns to tell, beside the hour.
+        sums: The sums that are wanted; each costs its part of the time.
     """
-    within = (UsageHour.hour >= first, UsageHour.hour < last)
-    stored_keys = [UsageHour.hour, *(getattr(UsageHour, key) for key in keys)]
-    stored: Select[Any] = (
-        visible(
-            select(
-                *stored_keys, *(func.sum(getattr(UsageHour, name)).label(name) for name in SUMS)
-            ),
-            caller,
-            of=UsageHour,
-        )
-        .where(*within, *(getattr(UsageHour, name) == value for name, value in wanted.items()))
-        .group_by(*stored_keys)
+    # Not summed here: the hours are added up once, by whatever they are asked for.
+    stored: Select[Any] = visible(
+        select(
+            UsageHour.hour,
+            *(getattr(UsageHour, key) for key in keys),
+            *(getattr(UsageHour, name) for name in sums),
+        ),
+        caller,
+        of=UsageHour,
+    ).where(
+        UsageHour.hour >= first,
+        UsageHour.hour < last,
+        *(getattr(UsageHour, name) == value for name, value in wanted.items()),
     )
-    of_log = log_keys()
-    log_columns = [of_log["hour"].label("hour"), *(of_log[key].label(key) for key in keys)]
+    of_log, log_parts = log_keys(), log_sums()
     position = select(func.coalesce(func.max(UsagePosition.log_id), 0)).scalar_subquery()
     later: Select[Any] = (
         visible(
-            select(*log_columns, *(value.label(name) for name, value in log_sums().items())),
+            select(
+                of_log["hour"].label("hour"),
+                *(of_log[key].label(key) for key in keys),
+                *(log_parts[name].label(name) for name in sums),
+            ),
             caller,
             of=Log,
         )
@@ -119,5 +130,5 @@ def over(
 
 def summed(rows: Subquery, *by: ColumnElement[Any]) -> Select[Any]:
     """The sums of those rows, grouped by some expressions over them."""
-    columns = [func.sum(rows.c[name]).label(name) for name in SUMS]
+    columns = [func.sum(rows.c[name]).label(name) for name in SUMS if name in rows.c]
     return select(*by, *columns).group_by(*by) if by else select(*columns)
