@@ -17,7 +17,8 @@ from paifang.modules.gateway.usage.models import KEYS, SUMS, UsageHour, UsagePos
 from paifang.modules.gateway.usage.sums import log_keys, log_sums
 
 PIECE = 5_000
-"""Logs of one transaction: on SQLite nobody else can write meanwhile, for a tenth of a second or so."""
+"""Logs of one transaction: on SQLite nobody else can write meanwhile, for about a tenth of a
+second."""
 SETTLED = timedelta(minutes=4)
 """After this, every log below the newest one of that moment is committed: no statement, and no
 wait for a lock, lasts as long."""
