@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from paifang.api import openapi
+from paifang.registry import MODULES
 from scripts.reference import (
     commands_page,
     errors_page,
@@ -28,12 +29,23 @@ def _openapi() -> str:
     return orjson.dumps(openapi(), option=options).decode()
 
 
+def _access() -> str:
+    """Names of permissions and menu entries: the pages have a title for each, in each language."""
+    names = {
+        "permissions": [p.value for m in MODULES for p in m.permissions or ()],
+        "menu": [entry.name for module in MODULES for entry in module.menu],
+    }
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(names, option=options).decode()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page.write,
     "commands.md": commands_page.write,
     "errors.md": errors_page.write,
     "permissions.md": permissions_page.write,
     "providers.md": providers_page.write,
+    "access.json": _access,
     "openapi.json": _openapi,
 }
 

@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, select
 
 from doubles.installation import Installation
 from doubles.openai_upstream import OpenAIDouble
+from paifang.core.db import Database
+from paifang.modules.access.roles.models import Role
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -42,6 +44,16 @@ async def test_commands_before_the_first_migration_say_what_to_do(
     assert status == 1
     assert "paifang migrate" in output
     assert "Traceback" not in output
+
+
+async def test_migrate_makes_the_built_in_roles(
+    installation: Installation, empty_database_url: URL
+) -> None:
+    database = Database(empty_database_url)
+    async with database.reading() as session:
+        codes = await session.scalars(select(Role.code).order_by(Role.code))
+        assert list(codes) == ["administrator", "member"]
+    await database.close()
 
 
 async def test_a_misspelt_setting_ends_every_command(installation: Installation) -> None:

@@ -5,11 +5,12 @@ the union of the scopes of those roles that grant it, so a wide role for one thi
 another. One's own rows are within every scope.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, Update, false, inspect, or_
+from sqlalchemy import Delete, Select, Update, bindparam, false, inspect, or_
 from sqlalchemy.sql.elements import ColumnElement
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ class Scope:
     """False where the permission is not held at all."""
 
     def __or__(self, other: "Scope") -> "Scope":
-        """What either of them holds."""
+        """What either of them holds; one of them where it holds all, which many grants share."""
+        if other.within(self):
+            return self
+        if self.within(other):
+            return other
         return Scope(
             self.everything or other.everything,
             self.departments | other.departments,
@@ -85,8 +90,17 @@ def belongs(
     if caller.user_id is not None and scope.own:
         clauses.append(owner == caller.user_id)
     if scope.departments:
-        clauses.append(department.in_(scope.departments))
+        clauses.append(among(department, scope.departments))
     return or_(*clauses) if clauses else false()
+
+
+def among(column: Any, ids: Iterable[UUID]) -> ColumnElement[bool]:
+    """The condition that a column is one of many ids, made of one parameter for all of them."""
+    # A plain list makes a parameter of each, for every statement: 0.2 ms for 500.
+    clause: ColumnElement[bool] = column.in_(
+        bindparam("ids", list(ids), expanding=True, unique=True)
+    )
+    return clause
 
 
 def visible(statement: S, caller: "Principal", *, of: Any = None) -> S:

@@ -12,8 +12,9 @@ from scripts.reference.markdown import code, page, prose, table
 
 INTRODUCTION = """
 A permission is `<module>.<subject>:<verb>`. Each route of the API declares exactly one, or says
-that it is public; `paifang check` and every start assert that. The administrator key holds them
-all. Roles that hold some of them come with people.
+that it is public; `paifang check` and every start assert that. Administrators and the administrator
+key hold them all; [roles](../guides/access.md) grant some of them. Those marked "members" are held
+by everybody who has signed in, unless an administrator takes them from the role `member`.
 """
 
 
@@ -34,10 +35,14 @@ def write() -> str:
         if module.permissions is None:
             continue
         rows = [
-            [code(permission), ", ".join(code(route) for route in _unique(routes[permission]))]
+            [
+                code(permission),
+                "members" if permission in module.member_permissions else "",
+                ", ".join(code(route) for route in _unique(routes[permission])),
+            ]
             for permission in module.permissions
         ]
-        shown = table(["Permission", "Asked for by"], rows)
+        shown = table(["Permission", "Held by", "Asked for by"], rows)
         parts.append(f"## {module.name}\n\n{prose(module.permissions.__doc__)}\n\n{shown}")
     public = ", ".join(code(route) for route in _unique(routes[None]))
     parts.append(

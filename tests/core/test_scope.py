@@ -195,6 +195,17 @@ async def test_updates_and_deletes_touch_nothing_else(
         assert sorted(await texts(session)) == [i for i in range(1, 6) if i not in ids]
 
 
+async def test_a_scope_of_a_thousand_departments_is_one_parameter_of_one_statement(
+    notes: Database, query_count: Any
+) -> None:
+    ada = caller(some(SALES, *(uuid7() for _ in range(1000))))
+    async with notes.reading() as session:
+        with query_count(notes) as queries:
+            assert sorted(await session.scalars(visible(select(Note.id), ada))) == [1, 2, 3]
+    assert len(queries) == 1
+    assert len(visible(select(Note.id), ada).compile().params) == 2
+
+
 async def test_a_bulk_update_by_key_works_for_whoever_sees_everything_and_is_an_error_else(
     notes: Database,
 ) -> None:
@@ -256,6 +267,9 @@ def test_scopes_add_up_and_compare() -> None:
     assert not OWN.within(NOTHING)
     assert not some(SALES, FAR).within(some(SALES))
     assert not EVERYTHING.within(some(SALES))
+    wide = some(SALES, FAR)
+    assert (some(SALES) | wide) is wide
+    assert (wide | OWN) is wide
 
 
 def test_another_permission_than_the_routes_has_its_own_rows() -> None:

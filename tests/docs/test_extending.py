@@ -20,10 +20,15 @@ from paifang import checks
 from paifang.core import events, outbox
 from paifang.core.auth import Principal
 from paifang.core.db import Base, Database
+from paifang.core.errors import NotFound
+from paifang.core.ids import uuid7
 from paifang.core.jobs.service import collect
 from paifang.core.pagination import PageQuery
 from paifang.modules.hello.greetings import service
+from paifang.core.scope import OWN
 from paifang.modules.hello.module import module
+from paifang.modules.hello.notes import service as notes
+from paifang.modules.hello.notes.models import Note
 from paifang.registry import import_models
 from sqlalchemy import make_url, select
 
@@ -50,6 +55,24 @@ async def main():
     assert [(row.job, row.arguments) for row in waiting] == [
         ("hello.send_greeting", {"greeting_id": str(made.id)})
     ]
+    ada, bob = uuid7(), uuid7()
+    async with database.transaction() as session:
+        session.add_all(Note(owner_id=owner, text="Mine.") for owner in (ada, bob))
+    caller = Principal("ada", "Ada", user_id=ada, grants={"notes:write": OWN}, needed="notes:write")
+    async with database.transaction() as session:
+        found = {note.owner_id: note.id for note in await session.scalars(select(Note))}
+        assert (await notes.get(session, caller=caller, note_id=found[ada])).text == "Mine."
+        try:
+            await notes.get(session, caller=caller, note_id=found[bob])
+        except NotFound:
+            pass
+        else:
+            raise AssertionError("Ada sees what is Bob's")
+        await notes.clear(session, caller=caller, note_ids=list(found.values()))
+        assert await notes.count_all(session) == 2
+    async with database.reading() as session:
+        texts = {note.owner_id: note.text for note in await session.scalars(select(Note))}
+    assert texts == {ada: "", bob: "Mine."}
     await database.close()
 
 
@@ -68,6 +91,7 @@ def test_the_module_of_the_guide_passes_the_checks_and_asks_for_its_job(tmp_path
         file.write_text(block, encoding="utf-8")
     (tmp_path / "hello" / "__init__.py").touch()
     (tmp_path / "hello" / "greetings" / "__init__.py").touch()
+    (tmp_path / "hello" / "notes" / "__init__.py").touch()
 
     # In a process of its own: the guide's table must not be in the metadata of other tests.
     ended = subprocess.run(

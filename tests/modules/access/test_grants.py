@@ -12,10 +12,12 @@ from sqlalchemy import delete, func, select, update
 from modules.access.people import People
 from paifang.core.db import Database, bump_version, read_version
 from paifang.core.module import Module
+from paifang.core.runtime import Runtime
 from paifang.core.scope import EVERYTHING, OWN, Scope
 from paifang.modules.access.roles import service
 from paifang.modules.access.roles.models import MEMBER, Role, RolePermission
 from paifang.modules.access.roles.service import Grants
+from paifang.modules.access.start import start_access
 
 
 async def grants(db: Database, user_id: UUID, department: UUID | None = None) -> Grants:
@@ -188,6 +190,22 @@ async def test_a_member_permission_is_given_once_and_what_was_taken_stays_away(
     before = await version(db)
     await service.seed(db, [NEW])
     assert await version(db) == before
+
+
+async def test_a_start_with_a_console_makes_the_built_in_roles_and_no_other_does(
+    runtime: Runtime, db: Database
+) -> None:
+    async def count() -> int:
+        async with db.reading() as session:
+            return await session.scalar(select(func.count()).select_from(Role)) or 0
+
+    runtime.roles = frozenset({"gateway"})
+    await (await start_access(runtime))()
+    assert await count() == 0
+    runtime.roles = frozenset({"console"})
+    await (await start_access(runtime))()
+    assert await count() == 2
+    assert "access.self:use" in await member_permissions(db)
 
 
 async def test_processes_that_start_together_make_the_roles_once(db: Database) -> None:

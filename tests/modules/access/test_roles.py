@@ -217,6 +217,9 @@ async def test_a_role_beyond_ones_own_is_not_touched_either_way(
         await caller.delete(f"/roles/{strong}"),
     ):
         assert refused(answer) == (403, "beyond_your_own")
+    wide = await people.role("wide", ROLES_READ, scope="all")
+    narrower = await caller.patch(f"/roles/{wide}", json={"data_scope": "self"})
+    assert refused(narrower) == (403, "beyond_your_own")
     mine = await people.role("mine", ROLES_READ)
     put = f"/roles/{mine}/permissions"
     assert (await caller.put(put, json={"permissions": [ROLES_READ]})).status_code == 200

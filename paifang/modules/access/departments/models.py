@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from paifang.core.db import Base, utc_now
 from paifang.core.ids import uuid7
-from paifang.core.scope import Scope, Scoped
+from paifang.core.scope import Scope, Scoped, among
 
 if TYPE_CHECKING:
     from paifang.core.auth import Principal
@@ -47,4 +47,4 @@ class Department(Scoped, Base):
     def scope_clause(cls, scope: Scope, caller: "Principal") -> ColumnElement[bool]:
         """The scope's departments."""
         del caller
-        return cls.id.in_(scope.departments) if scope.departments else false()
+        return among(cls.id, scope.departments) if scope.departments else false()

@@ -10,6 +10,13 @@ class InvitationNotFound(NotFound):
     title = "There is no such invitation, or it has expired"
 
 
+class OtherAddress(Conflict):
+    """Told to those who see every invitation; for others it is not there."""
+
+    code = "other_address"
+    title = "This invitation is for another address"
+
+
 class TooManyTeams(Conflict):
     """One person owns only so many teams."""
 

@@ -23,7 +23,7 @@ from paifang.modules.gateway.groups.models import Group
 from paifang.modules.gateway.members import service as members
 from paifang.modules.gateway.members.models import GroupMember, GroupRole
 from paifang.modules.gateway.teams import service
-from paifang.modules.gateway.teams.errors import AlreadyMember, InvitationNotFound
+from paifang.modules.gateway.teams.errors import AlreadyMember, InvitationNotFound, OtherAddress
 from paifang.modules.gateway.teams.models import GroupInvitation
 
 VALID = timedelta(days=7)
@@ -237,9 +237,11 @@ async def _to_caller(
         "the caller's own address is asked for",
     )
     invitation = await session.scalar(statement)
-    if invitation is None:
-        raise InvitationNotFound
-    return invitation
+    if invitation is not None:
+        return invitation
+    if actor.scope.everything and await session.get(GroupInvitation, invitation_id) is not None:
+        raise OtherAddress
+    raise InvitationNotFound
 
 
 async def _by_link(session: AsyncSession, secret: str) -> GroupInvitation:

@@ -9,6 +9,7 @@ from paifang.core.auth import Caller, Principal, require
 from paifang.core.db.request import Db
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.compat.envelope import TAG, Envelope, EnvelopeRoute, answer
+from paifang.modules.gateway.compat.groups.service import check_group
 from paifang.modules.gateway.compat.lists import Paging, Whole
 from paifang.modules.gateway.compat.logs import service as proxy
 from paifang.modules.gateway.compat.logs.schemas import (
@@ -97,6 +98,7 @@ async def list_group_logs(
     session: Db, caller: Caller, group_id: GroupId, wanted: Annotated[GroupLogFilter, Query()]
 ) -> Envelope[ProxyLogs]:
     """Finished calls of a group, the newest first."""
+    await check_group(session, caller, group_id)
     return answer(await _list(session, caller, wanted, group_id))
 
 
@@ -105,6 +107,7 @@ async def search_group_logs(
     session: Db, caller: Caller, group_id: GroupId, wanted: Annotated[GroupLogSearch, Query()]
 ) -> Envelope[ProxyLogs]:
     """Finished calls of a group by a keyword."""
+    await check_group(session, caller, group_id)
     return answer(await _list(session, caller, wanted, group_id))
 
 

@@ -17,6 +17,7 @@ from paifang.modules.gateway.compat.envelope import (
     reader,
     spoken,
 )
+from paifang.modules.gateway.compat.groups.service import check_group
 from paifang.modules.gateway.compat.tokens import service as proxy
 from paifang.modules.gateway.compat.tokens.schemas import (
     GroupTokenFilter,
@@ -106,6 +107,7 @@ async def list_group_tokens(
     session: Db, caller: Caller, group_id: GroupId, wanted: Annotated[GroupTokenFilter, Query()]
 ) -> Envelope[ProxyTokens]:
     """Tokens of a group; none when there is no such group."""
+    await check_group(session, caller, group_id)
     return answer(await _list(session, caller, TokenSearch(**dict(wanted), group=group_id)))
 
 
@@ -143,6 +145,7 @@ async def search_group_tokens(
     session: Db, caller: Caller, group_id: GroupId, wanted: Annotated[GroupTokenSearch, Query()]
 ) -> Envelope[ProxyTokens]:
     """Tokens of a group by name or key."""
+    await check_group(session, caller, group_id)
     return answer(await _list(session, caller, TokenSearch(**dict(wanted), group=group_id)))
 
 

@@ -1,0 +1,1 @@
+"""How each route is called with success, a file per module; see ``matrix.walk``."""
