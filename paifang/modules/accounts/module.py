@@ -31,21 +31,27 @@ module = Module(
     menu=(
         Menu(
             "accounts.users",
-            path="/people",
-            icon="users",
+            path="/accounts/users",
+            icon="user",
             needs=AccountsPermission.USERS_READ,
+            parent="people",
+            sort=10,
         ),
         Menu(
             "accounts.invitations",
-            path="/invitations",
-            icon="mail-plus",
+            path="/accounts/invitations",
+            icon="mail",
             needs=AccountsPermission.INVITATIONS_READ,
+            parent="people",
+            sort=12,
         ),
         Menu(
             "accounts.settings",
-            path="/newcomers",
-            icon="door-open",
+            path="/accounts/settings",
+            icon="door",
             needs=AccountsPermission.SETTINGS_READ,
+            parent="people",
+            sort=14,
         ),
     ),
     jobs=(

@@ -60,10 +60,10 @@ class People:
                 unscoped(select(User).where(User.email == email), "a test looks")
             )
 
-    async def change(self, email: str, **values: Any) -> None:
+    async def change(self, who: str, **values: Any) -> None:
         """Change somebody behind everybody's back."""
         async with self.runtime.db.transaction() as session:
-            user = await session.scalar(unscoped(select(User).where(User.email == email), "test"))
+            user = await session.scalar(unscoped(select(User).where(User.email == who), "test"))
             for name, value in values.items():
                 setattr(user, name, value)
 

@@ -111,7 +111,7 @@ class EmailChangeConfirm(_Asked):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailChangeNotice(_Asked):
-    """To the old address. The link leads to the account's security page."""
+    """To the old address. The link takes the change back."""
 
     template = Template.EMAIL_CHANGE_NOTICE
     new_email: str

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 
 from paifang.core.runtime import Runtime
+from paifang.modules.accounts.entry.client import by_https
 from paifang.modules.accounts.sessions.errors import CrossSite
 
 _OWN = {"same-origin", "none"}
@@ -36,13 +37,18 @@ async def check(request: Request) -> None:
 
 def _is_own(request: Request, origin: str) -> bool:
     runtime: Runtime = request.app.state.runtime
-    own = {_host(f"//{request.headers.get('host', '')}"), _host(runtime.settings.public_url)}
-    given = _host(origin)
-    return given != "" and given in own
+    scheme, host = _split(origin)
+    own = {
+        _split(f"//{request.headers.get('host', '')}")[1],
+        _split(runtime.settings.public_url)[1],
+    }
+    # A page that came in the clear may be anybody's, whatever its address says.
+    return host != "" and host in own and (scheme == "https" or not by_https(request))
 
 
-def _host(url: str) -> str:
+def _split(url: str) -> tuple[str, str]:
     try:
-        return urlsplit(url).netloc.lower()
+        parts = urlsplit(url)
     except ValueError:
-        return ""
+        return "", ""
+    return parts.scheme.lower(), parts.netloc.lower()

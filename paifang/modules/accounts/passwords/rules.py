@@ -18,6 +18,7 @@ LONGEST = 128
 PIECES = 3
 SHORTEST_PIECE = 4
 LONGEST_PIECE = 32
+LONGEST_REPEATED = 12
 HOUSE = ("paifang", "password", "passphrase")
 _RUNS = (
     "01234567890123456789",
@@ -123,4 +124,6 @@ def _is_pattern(piece: str) -> bool:
         return True
     if any(piece in run for run in _RUNS):
         return True
-    return piece in (piece + piece)[1:-1]
+    # The shortest part that the whole is a repeat of; the piece itself when it is none.
+    period = (piece + piece).index(piece, 1)
+    return period < len(piece) and period <= LONGEST_REPEATED

@@ -80,11 +80,11 @@ _TEXTS = {
                 "soon as the new one is confirmed."
             ),
         ),
-        button="Look at my account",
+        button="Keep the old address",
         not_you=(
             (
-                "If you did not ask for this, somebody else may be signed in as you: end all "
-                "sessions and change your password at once."
+                "If you did not ask for this, somebody else may be signed in as you. The button "
+                "keeps {to}, ends all sessions and sends you a link to set another password."
             ),
         ),
     ),

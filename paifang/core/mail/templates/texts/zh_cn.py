@@ -71,8 +71,13 @@ _TEXTS = {
         preheader="从 {to} 改为 {new_email}。",
         title="正在更换邮箱地址",
         lines=("您在 {site} 的账号将改用邮箱地址 {new_email}，不再使用 {to}；新地址确认后生效。",),
-        button="查看我的账号",
-        not_you=("如果不是您本人操作，可能有人以您的身份登录：请立即结束所有会话，并修改密码。",),
+        button="保留原地址",
+        not_you=(
+            (
+                "如果不是您本人操作，可能有人以您的身份登录。按钮会保留 {to}，结束所有会话，"
+                "并寄给您设置新密码的链接。"
+            ),
+        ),
     ),
     Template.NEW_SIGN_IN: Text(
         subject="{site} 有一次新的登录",
