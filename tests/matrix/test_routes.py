@@ -16,6 +16,8 @@ ROUTES = every_route()
 GUARDED = [route for route in ROUTES if route.permission is not None]
 SCOPED = {word for module in MODULES for word in module.scoped}
 
+OF_MEMBERS = {p.value for module in MODULES for p in module.member_permissions}
+
 every = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
@@ -82,7 +84,7 @@ async def test_who_does_not_hold_the_permission_is_kept_out(route: Walked, world
     assert await status({"Authorization": "Bearer pf_no_such_key"}) == 401
     assert await status(await world.holder(permission, status="disabled")) == 401
     assert await status(await world.holder(permission, status="pending")) == 401
-    if permission not in {p for module in MODULES for p in module.member_permissions}:
+    if permission not in OF_MEMBERS:
         assert await status(await world.member()) == 403
     await world.take_from_members(permission)
     assert await status(await world.member()) == 403
@@ -99,6 +101,14 @@ async def test_who_holds_it_is_let_in(route: Walked, world: World) -> None:
         answer = await world.call(route, made, headers)
         assert is_let_in(answer), (answer.status_code, answer.text)
         assert made.shows is None or made.shows in answer.text
+
+
+@every
+@pytest.mark.parametrize("route", [r for r in GUARDED if r.permission in OF_MEMBERS], ids=ids)
+async def test_members_are_let_in_where_the_manifest_says_so(route: Walked, world: World) -> None:
+    made = await world.example_of(route)
+    answer = await world.call(route, made, await world.member())
+    assert is_missing(answer) if made.hidden else is_let_in(answer), answer.text
 
 
 @every

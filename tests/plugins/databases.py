@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import URL, event, exists, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from paifang.core import hot
 from paifang.core.db import Base, Database
 from paifang.registry import MODULES, import_models
 from plugins.needs import require
@@ -103,7 +104,7 @@ def query_count() -> Callable[[Database], AbstractContextManager[list[str]]]:
     """Count statements: ``with query_count(db) as queries: ...``, then ``len(queries)``.
 
     BEGIN, COMMIT, PRAGMA and the like are not counted; what goes to the driver past SQLAlchemy
-    can't be seen.
+    can't be seen, except for hot selects, which tell.
     """
     return _counting
 
@@ -117,9 +118,11 @@ def _counting(database: Database) -> Iterator[list[str]]:
             queries.append(statement)
 
     event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    hot.watchers.append(queries.append)
     try:
         yield queries
     finally:
+        hot.watchers.remove(queries.append)
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
 

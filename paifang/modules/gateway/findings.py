@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from paifang.core.commands import invocation
 from paifang.core.module import Finding
 from paifang.core.runtime import Runtime
+from paifang.core.scope import unscoped
 from paifang.core.secrets import SecretsError
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.local import files
@@ -27,7 +28,9 @@ async def look(runtime: Runtime) -> list[Finding]:
         serving = await list_alive(runtime.db, runtime.settings.home)
         async with runtime.db.reading() as session:
             channels = list(await session.scalars(select(Channel).order_by(Channel.name)))
-            tokens = await session.scalar(select(func.count()).select_from(Token))
+            tokens = await session.scalar(
+                unscoped(select(func.count()).select_from(Token), "whether there is any")
+            )
             unpriced = [s.model for s in await prices.served_models(session) if s.price is None]
     except SQLAlchemyError:
         return findings  # the check of the database says what is wrong with it

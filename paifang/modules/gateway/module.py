@@ -1,24 +1,48 @@
 """The manifest of ``gateway``."""
 
 from paifang.core.module import Command, Module
-from paifang.modules.gateway.params import LOCAL_OFFERED, WELCOMED
-from paifang.modules.gateway.permissions import GatewayPermission
+from paifang.modules.accounts.users.events import UserDeleted
+from paifang.modules.gateway.params import (
+    LOCAL_OFFERED,
+    MEMBERS_PER_TEAM,
+    TEAMS_PER_PERSON,
+    TOKENS_PER_PERSON,
+    WELCOMED,
+)
+from paifang.modules.gateway.permissions import MEMBER_PERMISSIONS, GatewayPermission
 
 module = Module(
     name="gateway",
     routers=(
         "paifang.modules.gateway.groups.router:router",
+        "paifang.modules.gateway.teams.router:router",
+        "paifang.modules.gateway.teams.router:members_router",
+        "paifang.modules.gateway.teams.router:invitations_router",
         "paifang.modules.gateway.tokens.router:router",
+        # Before the channels' own, whose {channel_id} would else take "health".
+        "paifang.modules.gateway.usage.router:router",
         "paifang.modules.gateway.channels.router:router",
         "paifang.modules.gateway.channels.router:providers_router",
         "paifang.modules.gateway.prices.router:router",
         "paifang.modules.gateway.prices.router:models_router",
+        "paifang.modules.gateway.prices.router:endpoint_router",
         "paifang.modules.gateway.logs.router:router",
     ),
     root_routers=("paifang.modules.gateway.compat.router:routers",),
     permissions=GatewayPermission,
-    jobs=("paifang.modules.gateway.logs.jobs:JOBS",),
-    params=(WELCOMED, LOCAL_OFFERED),
+    member_permissions=MEMBER_PERMISSIONS,
+    jobs=(
+        "paifang.modules.gateway.logs.jobs:JOBS",
+        "paifang.modules.gateway.usage.jobs:JOBS",
+        "paifang.modules.gateway.teams.jobs:forget_person",
+    ),
+    subscribers={UserDeleted: ("paifang.modules.gateway.teams.jobs:forget_person",)},
+    personal_data={"gateway": "paifang.modules.gateway.teams.leaving:personal_data"},
+    scoped={
+        "group": "paifang.modules.gateway.groups.models:Group",
+        "token": "paifang.modules.gateway.tokens.models:Token",
+    },
+    params=(WELCOMED, LOCAL_OFFERED, TOKENS_PER_PERSON, TEAMS_PER_PERSON, MEMBERS_PER_TEAM),
     settings={"gateway": "paifang.modules.gateway.settings:GatewaySettings"},
     commands=(
         Command(

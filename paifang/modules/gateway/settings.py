@@ -30,6 +30,11 @@ class GatewaySettings(Section):
         0.5, "How often finished calls are copied from the journal to the database.", gt=0
     )
     log_days: int = setting(90, "Days after which logs are deleted; 0 keeps them for ever.", ge=0)
+    usage_days: int = setting(
+        800,
+        "Days after which the hourly sums of usage are deleted; 0 keeps them for ever.",
+        ge=0,
+    )
     local: LocalSettings = field(default_factory=LocalSettings)
     welcome: bool = setting(
         True, "At the very first start, make a group, a token and a channel for the local model."

@@ -21,6 +21,7 @@ from paifang.modules.gateway.relay.settings import RelaySettings
 from paifang.modules.gateway.relay.shared import SharedAdmission
 from paifang.modules.gateway.relay.upstream import Pool
 from paifang.modules.gateway.settings import GatewaySettings
+from paifang.modules.gateway.snapshot.budgets import Budgets
 from paifang.modules.gateway.snapshot.loader import MESSAGES, VERSION, Loader
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ async def start_gateway(runtime: Runtime) -> Callable[[], Awaitable[None]]:
         )
         await loader.start()
         undo.push_async_callback(loader.close)
+
+        budgets = Budgets(runtime.db, loader)
+        budgets.start()
+        undo.push_async_callback(budgets.close)
 
         gateway = Gateway(relay=relay, loader=loader, flusher=flusher, local=local)
         runtime.parts[Gateway] = gateway

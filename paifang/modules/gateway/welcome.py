@@ -13,6 +13,7 @@ from paifang.core.auth import Principal
 from paifang.core.commands import invocation
 from paifang.core.db import utc_now
 from paifang.core.runtime import Runtime
+from paifang.core.scope import unscoped
 from paifang.modules.gateway.channels import service as channels
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.groups.models import Group
@@ -64,7 +65,8 @@ async def _make(runtime: Runtime, model: str | None) -> tuple[str | None, bool]:
             await _offer_local(session, runtime, model)
         if not await params.get(session, param=WELCOMED):
             await params.put(session, param=WELCOMED, value=True)
-            if await session.scalar(select(Group.id).limit(1)) is None:
+            anybody = unscoped(select(Group.id).limit(1), "whether there is any")
+            if await session.scalar(anybody) is None:
                 _token, key = await tokens.create(
                     session,
                     actor=STARTER,

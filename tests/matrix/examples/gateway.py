@@ -1,5 +1,7 @@
 """Examples of the gateway, and of the AI Proxy API, which shows the same rows."""
 
+import hashlib
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import insert
@@ -14,13 +16,16 @@ from paifang.modules.gateway.logs.models import Log
 from paifang.modules.gateway.logs.rows import row_of
 from paifang.modules.gateway.prices import service as prices
 from paifang.modules.gateway.relay.record import Record
+from paifang.modules.gateway.teams.models import GroupInvitation
 from paifang.modules.gateway.tokens import service as tokens
 from paifang.modules.gateway.tokens.models import Token
 
 
 async def a_group(world: World) -> str:
     async with world.db.transaction() as session:
-        made = await groups.create(session, actor=world.operator)
+        made = await groups.create(
+            session, actor=world.operator, kind="team", owner_id=world.stranger
+        )
     return made.id
 
 
@@ -76,12 +81,12 @@ async def _(world: World) -> Example:
 @example("ai-proxy.list_group_logs")
 @example("ai-proxy.search_group_logs")
 async def _(world: World) -> Example:
-    return Example(path={"group_id": await a_group(world)})
+    return Example(path={"group_id": await a_group(world)}, hidden=True)
 
 
 @example("groups.update_group")
 async def _(world: World) -> Example:
-    return Example(path={"group_id": await a_group(world)}, json={"rpm": 5})
+    return Example(path={"group_id": await a_group(world)}, json={"rpm": 5}, hidden=True)
 
 
 @example("ai-proxy.create_group")
@@ -91,12 +96,12 @@ async def _(world: World) -> Example:
 
 @example("ai-proxy.set_group_status")
 async def _(world: World) -> Example:
-    return Example(path={"group_id": await a_group(world)}, json={"status": 2})
+    return Example(path={"group_id": await a_group(world)}, json={"status": 2}, hidden=True)
 
 
 @example("ai-proxy.set_group_qpm")
 async def _(world: World) -> Example:
-    return Example(path={"group_id": await a_group(world)}, json={"qpm": 5})
+    return Example(path={"group_id": await a_group(world)}, json={"qpm": 5}, hidden=True)
 
 
 # --- tokens ---
@@ -113,25 +118,26 @@ async def by_number(world: World) -> dict[str, Any]:
 
 @example("tokens.create_token")
 async def _(world: World) -> Example:
-    return Example(json={"group_id": await a_group(world), "name": "new"})
+    return Example(json={"group_id": await a_group(world), "name": "new"}, hidden=True)
 
 
 @example("tokens.get_token")
 @example("tokens.revoke_token")
 @example("tokens.rotate_token")
 @example("tokens.delete_token")
+@example("tokens.take_over_token")
 async def _(world: World) -> Example:
-    return Example(path=await by_id(world))
+    return Example(path=await by_id(world), hidden=True)
 
 
 @example("tokens.update_token")
 async def _(world: World) -> Example:
-    return Example(path=await by_id(world), json={"name": "other"})
+    return Example(path=await by_id(world), json={"name": "other"}, hidden=True)
 
 
 @example("ai-proxy.create_token")
 async def _(world: World) -> Example:
-    return Example(path={"group_id": await a_group(world)}, json={"name": "new"})
+    return Example(path={"group_id": await a_group(world)}, json={"name": "new"}, hidden=True)
 
 
 @example("ai-proxy.get_token")
@@ -139,7 +145,7 @@ async def _(world: World) -> Example:
 @example("ai-proxy.get_group_token")
 @example("ai-proxy.delete_group_token")
 async def _(world: World) -> Example:
-    return Example(path=await by_number(world))
+    return Example(path=await by_number(world), hidden=True)
 
 
 @example("ai-proxy.update_token")
@@ -147,13 +153,13 @@ async def _(world: World) -> Example:
 @example("ai-proxy.set_token_name")
 @example("ai-proxy.set_group_token_name")
 async def _(world: World) -> Example:
-    return Example(path=await by_number(world), json={"name": "other"})
+    return Example(path=await by_number(world), json={"name": "other"}, hidden=True)
 
 
 @example("ai-proxy.set_token_status")
 @example("ai-proxy.set_group_token_status")
 async def _(world: World) -> Example:
-    return Example(path=await by_number(world), json={"status": 2})
+    return Example(path=await by_number(world), json={"status": 2}, hidden=True)
 
 
 # --- channels ---
@@ -260,7 +266,123 @@ async def _(world: World) -> Example:
 
 @example("logs.get_log")
 async def _(world: World) -> Example:
-    return Example(path={"request_id": await a_log(world)})
+    return Example(path={"request_id": await a_log(world)}, hidden=True)
+
+
+@example("logs.export_logs")
+async def _(world: World) -> Example:
+    del world
+    return Example(
+        query={"started_from": "2026-01-01T00:00:00Z", "started_to": "2026-01-02T00:00:00Z"}
+    )
+
+
+@example("logs.tail_logs")
+async def _(world: World) -> Example:
+    del world
+    return Example(endless=True)
+
+
+# --- lists of what is the stranger's ---
+
+
+@example("groups.list_groups")
+async def _(world: World) -> Example:
+    return Example(shows=await a_group(world))
+
+
+@example("tokens.list_tokens")
+async def _(world: World) -> Example:
+    return Example(shows=str((await a_token(world)).id))
+
+
+# --- teams ---
+
+
+async def an_invitation(world: World, email: str) -> tuple[GroupInvitation, str]:
+    """An invitation into a group of the stranger's, and the secret of its link."""
+    secret = uuid7().hex
+    invitation = GroupInvitation(
+        group_id=await a_group(world),
+        email=email,
+        role="member",
+        digest=hashlib.sha256(secret.encode()).hexdigest(),
+        invited_by="walk",
+        inviter="Walk",
+        expires_at=utc_now() + timedelta(days=1),
+    )
+    async with world.db.transaction() as session:
+        session.add(invitation)
+    return invitation, secret
+
+
+@example("teams.create_team")
+async def _(world: World) -> Example:
+    del world
+    return Example(json={"name": "Team"})
+
+
+@example("teams.rename_team")
+async def _(world: World) -> Example:
+    return Example(path={"group_id": await a_group(world)}, json={"name": "Other"}, hidden=True)
+
+
+@example("teams.delete_team")
+@example("teams.list_members")
+@example("teams.list_group_invitations")
+async def _(world: World) -> Example:
+    return Example(path={"group_id": await a_group(world)}, hidden=True)
+
+
+@example("teams.put_member")
+async def _(world: World) -> Example:
+    path = {"group_id": await a_group(world), "user_id": world.stranger}
+    return Example(path=path, json={"role": "manager"}, hidden=True)
+
+
+@example("teams.remove_member")
+async def _(world: World) -> Example:
+    path = {"group_id": await a_group(world), "user_id": world.stranger}
+    return Example(path=path, hidden=True)
+
+
+@example("teams.hand_over")
+async def _(world: World) -> Example:
+    path, body = {"group_id": await a_group(world)}, {"user_id": str(world.stranger)}
+    return Example(path=path, json=body, hidden=True)
+
+
+@example("teams.create_invitation")
+async def _(world: World) -> Example:
+    body = {"email": f"{uuid7().hex}@example.org"}
+    return Example(path={"group_id": await a_group(world)}, json=body, hidden=True)
+
+
+@example("teams.delete_invitation")
+async def _(world: World) -> Example:
+    invitation, _ = await an_invitation(world, "somebody@example.org")
+    path = {"group_id": invitation.group_id, "invitation_id": invitation.id}
+    return Example(path=path, hidden=True)
+
+
+@example("teams.look_at_link")
+@example("teams.accept_link")
+async def _(world: World) -> Example:
+    _, secret = await an_invitation(world, "somebody@example.org")
+    return Example(json={"secret": secret})
+
+
+@example("teams.accept_invitation")
+@example("teams.decline_invitation")
+async def _(world: World) -> Example:
+    invitation, _ = await an_invitation(world, "somebody@example.org")
+    return Example(path={"invitation_id": invitation.id}, hidden=True)
+
+
+@example("channels.preview_channel")
+async def _(world: World) -> Example:
+    del world
+    return Example(json=NEW_CHANNEL)
 
 
 @example("logs.delete_logs")

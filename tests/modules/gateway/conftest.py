@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from modules.gateway.people import People, opened
 from paifang.api import create_api
 from paifang.core.auth import Principal
 from paifang.core.db import Database
@@ -44,3 +45,10 @@ async def api(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
         headers={"Authorization": f"Bearer {key}"},
     ) as client:
         yield client
+
+
+@pytest.fixture
+async def people(runtime: Runtime, db: Database) -> AsyncIterator[People]:
+    """Makes people who call; the administrator key goes on working."""
+    async for found in opened(runtime, db):
+        yield found

@@ -18,6 +18,7 @@ from paifang.core.settings import DbSettings
 from paifang.modules.gateway.logs import flusher as flusher_module
 from paifang.modules.gateway.logs import service
 from paifang.modules.gateway.logs.flusher import Flusher
+from paifang.modules.gateway.logs.jobs import CLEANER
 from paifang.modules.gateway.logs.models import JournalPosition, Log
 from paifang.modules.gateway.relay.journal import Journal
 
@@ -98,7 +99,7 @@ async def test_pruned_logs_are_not_counted_again(db: Database, folder: Path) -> 
     write(journal, call("r1"), call("r2"))
     await Flusher(db, folder, journal).flush()
     async with db.transaction() as session:
-        await service.prune(session, older_than=START + timedelta(days=1))
+        await service.prune(session, caller=CLEANER, older_than=START + timedelta(days=1))
     kill(journal)
     await Flusher(db, folder, None).flush()  # the next process reads the segment again
     assert await logged(db) == []

@@ -23,6 +23,7 @@ from paifang.modules.gateway.relay.errors import Refusal
 from paifang.modules.gateway.relay.snapshot import Snapshot
 from paifang.modules.gateway.snapshot import loader as loader_module
 from paifang.modules.gateway.snapshot.loader import Loader
+from paifang.modules.gateway.tokens import reading
 from paifang.modules.gateway.tokens import service as tokens
 
 NEVER = 3600.0
@@ -162,10 +163,12 @@ async def test_a_change_of_another_process_is_found_by_looking(
         found = process.snapshot.tokens
         async with elsewhere.transaction() as session:
             (token,) = (
-                await tokens.list_page(session, paging=PageQuery(page=1, page_size=9, sort=""))
+                await reading.list_page(
+                    session, caller=actor, paging=PageQuery(page=1, page_size=9, sort="")
+                )
             ).items
-            assert str(token.id) == token_id
-            await tokens.revoke(session, actor=actor, token_id=token.id)
+            assert str(token["id"]) == token_id
+            await tokens.revoke(session, actor=actor, token_id=token["id"])
         await process.until(lambda s: s.tokens is not found and process.status(key) == "revoked")
 
 

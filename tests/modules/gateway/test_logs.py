@@ -16,7 +16,7 @@ from paifang.core.db import Database, utc_now
 from paifang.core.runtime import Runtime
 from paifang.core.settings import CoreSettings
 from paifang.modules.gateway.logs import router, service
-from paifang.modules.gateway.logs.jobs import prune_logs
+from paifang.modules.gateway.logs.jobs import CLEANER, prune_logs
 from paifang.modules.gateway.logs.models import JournalPosition, Log
 from paifang.modules.gateway.logs.rows import row_of
 from paifang.modules.gateway.relay.record import Record
@@ -187,11 +187,26 @@ async def test_old_logs_are_deleted_in_batches_and_that_is_audited(
 async def test_pruning_takes_the_oldest_and_only_those_that_are_old_enough(db: Database) -> None:
     await _add(db, 5)
     async with db.transaction() as session:
-        assert await service.prune(session, older_than=START + timedelta(minutes=4), batch=3) == 3
+        assert (
+            await service.prune(
+                session, caller=CLEANER, older_than=START + timedelta(minutes=4), batch=3
+            )
+            == 3
+        )
     async with db.transaction() as session:
-        assert await service.prune(session, older_than=START + timedelta(minutes=4), batch=3) == 1
+        assert (
+            await service.prune(
+                session, caller=CLEANER, older_than=START + timedelta(minutes=4), batch=3
+            )
+            == 1
+        )
     async with db.transaction() as session:
-        assert await service.prune(session, older_than=START + timedelta(minutes=4), batch=3) == 0
+        assert (
+            await service.prune(
+                session, caller=CLEANER, older_than=START + timedelta(minutes=4), batch=3
+            )
+            == 0
+        )
     assert await _count(db) == 1
 
 

@@ -337,7 +337,7 @@ async def test_rotating_replaces_the_key_and_keeps_all_else(
 
 
 async def test_a_deleted_token_is_gone_and_its_number_is_not_given_again(
-    api: httpx.AsyncClient, db: Database
+    api: httpx.AsyncClient, db: Database, actor: Principal
 ) -> None:
     made = await make(api)
     assert (await api.delete(f"/tokens/{made['id']}")).status_code == 204
@@ -352,23 +352,27 @@ async def test_a_deleted_token_is_gone_and_its_number_is_not_given_again(
     again = await make(api)
     assert again["number"] == made["number"] + 1
     async with db.reading() as session:
-        token = await service.find_by_number(session, number=again["number"], group_id="team")
+        token = await service.find_by_number(
+            session, caller=actor, number=again["number"], group_id="team"
+        )
         assert str(token.id) == again["id"]
         with pytest.raises(TokenNotFound):
-            await service.find_by_number(session, number=again["number"], group_id="other")
+            await service.find_by_number(
+                session, caller=actor, number=again["number"], group_id="other"
+            )
         for number in (made["number"], 0, -1, 2**70):
             with pytest.raises(TokenNotFound):
-                await service.find_by_number(session, number=number)
+                await service.find_by_number(session, caller=actor, number=number)
 
 
-async def test_a_list_takes_two_statements_however_long_it_is(
+async def test_a_list_takes_one_statement_however_long_it_is(
     api: httpx.AsyncClient, db: Database, query_count: Any
 ) -> None:
     for number in range(7):
         await make(api, f"t{number}", group_id="team" if number % 2 else "other")
     with query_count(db) as queries:
         found = (await api.get("/tokens", params={"page_size": 5})).json()
-    assert len(queries) == 2
+    assert len(queries) == 1
     assert [token["name"] for token in found["items"]] == ["t6", "t5", "t4", "t3", "t2"]
     assert found["total"] == 7
     found = (await api.get("/tokens", params={"group_id": "team", "sort": "-name"})).json()

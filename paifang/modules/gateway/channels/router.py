@@ -1,5 +1,6 @@
 """The HTTP of channels."""
 
+import time
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,15 +11,17 @@ from paifang.core.db import utc_now
 from paifang.core.db.request import Db
 from paifang.core.pagination import Page, Paging
 from paifang.core.runtime import Runtime
-from paifang.modules.gateway.channels import probe, service
+from paifang.modules.gateway.channels import preview, probe, service
 from paifang.modules.gateway.channels.providers import PROVIDERS
 from paifang.modules.gateway.channels.schemas import (
     ChannelCreate,
     ChannelFilter,
+    ChannelPreview,
     ChannelRead,
     ChannelTest,
     ChannelTestRead,
     ChannelUpdate,
+    PreviewRead,
     ProviderRead,
     UpstreamModelsRead,
 )
@@ -142,6 +145,30 @@ async def run_test(
         missing_models=list(tested.missing_models),
         tested_at=at,
     )
+
+
+@router.post("/preview", dependencies=[WRITE])
+async def preview_channel(request: Request, body: ChannelPreview) -> PreviewRead:
+    """Ask an upstream for its models with what is typed into a form, before anything is stored.
+    With the id of a channel, its stored credential is used when none is sent, for the same server
+    alone.
+    """
+    runtime = _runtime(request)
+    stored = None
+    if body.channel_id is not None:
+        async with runtime.db.reading() as session:
+            stored = await service.get(session, channel_id=body.channel_id)
+    sent = body.credential
+    channel = preview.unsaved(
+        provider=body.provider,
+        base_url=body.base_url,
+        credential=None if sent is None else sent.get_secret_value(),
+        stored=stored,
+        secrets=runtime.secrets,
+    )
+    began = time.monotonic()
+    models = await probe.list_upstream_models(channel, local=runtime.parts.get(LocalModels))
+    return PreviewRead(models=models, ms=round((time.monotonic() - began) * 1000))
 
 
 @router.get("/{channel_id}/upstream-models", dependencies=[WRITE])

@@ -72,6 +72,24 @@ class ChannelCreate(BaseModel):
     status: Status = "enabled"
 
 
+class ChannelPreview(BaseModel):
+    """An upstream that is no channel yet, or a channel as it may be changed."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    provider: ProviderId
+    base_url: BaseUrl = Field("", description="Empty: the provider's own.")
+    credential: Credential | None = None
+    channel_id: UUID | None = Field(None, description="Whose stored credential may be used.")
+
+
+class PreviewRead(BaseModel):
+    """What the upstream answered."""
+
+    models: list[str]
+    ms: int
+
+
 class ChannelUpdate(BaseModel):
     """Changes to a channel; what is not sent stays."""
 

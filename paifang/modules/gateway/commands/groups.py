@@ -26,7 +26,11 @@ def groups() -> None:
 def _shown(group: Group) -> dict[str, object]:
     return {
         "id": group.id,
+        "name": group.name,
+        "kind": group.kind,
         "status": group.status,
+        "models": group.models,
+        "quota": None if group.quota is None else money_text(group.quota),
         "rpm": group.rpm,
         "tpm": group.tpm,
         "concurrency": group.concurrency,
@@ -44,9 +48,9 @@ def _shown(group: Group) -> dict[str, object]:
 async def list_groups(runtime: Runtime, *, page: int, as_json: bool) -> None:
     """List groups, the newest first."""
     async with runtime.db.reading() as session:
-        found = await service.list_page(session, paging=page_query(page))
+        found = await service.list_page(session, caller=OPERATOR, paging=page_query(page))
     columns = ["id", "status", "rpm", "tpm", "concurrency", "used", "requests"]
-    print_list(found, _shown, columns, as_json=as_json)
+    print_list(found, lambda view: _shown(view.group), columns, as_json=as_json)
 
 
 @groups.command("create")

@@ -19,8 +19,8 @@ from paifang.core.runtime import Runtime
 from paifang.modules.gateway.commands.options import MONEY
 from paifang.modules.gateway.money import money_text
 from paifang.modules.gateway.settings import GatewaySettings
-from paifang.modules.gateway.tokens import service
-from paifang.modules.gateway.tokens.models import Token
+from paifang.modules.gateway.tokens import reading, service
+from paifang.modules.gateway.tokens.reading import TokenRow
 
 
 @click.group()
@@ -28,18 +28,18 @@ def tokens() -> None:
     """The API keys of the groups."""
 
 
-def _shown(token: Token) -> dict[str, object]:
+def _shown(token: TokenRow) -> dict[str, object]:
     return {
-        "id": token.id,
-        "group": token.group_id,
-        "name": token.name,
-        "key": f"{token.prefix}…{token.last_four}",
-        "state": token.state,
-        "quota": None if token.quota is None else money_text(token.quota),
-        "used": money_text(token.used),
-        "requests": token.requests,
-        "expires_at": token.expires_at,
-        "last_used_at": token.last_used_at,
+        "id": token["id"],
+        "group": token["group_id"],
+        "name": token["name"],
+        "key": f"{token['prefix']}…{token['last_four']}",
+        "state": token["state"],
+        "quota": None if token["quota"] is None else money_text(token["quota"]),
+        "used": money_text(token["used"]),
+        "requests": token["requests"],
+        "expires_at": token["expires_at"],
+        "last_used_at": token["last_used_at"],
     }
 
 
@@ -51,7 +51,9 @@ def _shown(token: Token) -> dict[str, object]:
 async def list_tokens(runtime: Runtime, *, group_id: str | None, page: int, as_json: bool) -> None:
     """List tokens, the newest first. Keys are never shown again."""
     async with runtime.db.reading() as session:
-        found = await service.list_page(session, paging=page_query(page), group_id=group_id)
+        found = await reading.list_page(
+            session, caller=OPERATOR, paging=page_query(page), group_id=group_id
+        )
     columns = ["id", "group", "name", "key", "state", "used", "requests"]
     print_list(found, _shown, columns, as_json=as_json)
 
@@ -100,8 +102,9 @@ async def create_token(
             auto_create_group=True,
             group_unpriced=runtime.settings.area(GatewaySettings).unpriced,
         )
+        shown = _shown(await reading.read(session, token))
     if as_json:
-        print_json({**_shown(token), "key": key})
+        print_json({**shown, "key": key})
         return
     click.echo(key)
     click.echo("Shown this once: keep it.", err=True)

@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 
+from paifang.core.auth import Principal
 from paifang.core.db import utc_now
 from paifang.core.jobs import Run, job
 from paifang.modules.gateway.logs import service
 from paifang.modules.gateway.settings import GatewaySettings
+
+CLEANER = Principal(id="clean-up", name="Clean-up", kind="operator", all_permissions=True)
+"""The daily job, to which every log is visible."""
 
 
 @job("gateway.prune_logs", tries=3)
@@ -21,7 +25,9 @@ async def _prune_batch(run: Run) -> int:
     if days == 0:
         return 0
     async with run.transaction() as session:
-        return await service.prune(session, older_than=utc_now() - timedelta(days=days))
+        return await service.prune(
+            session, caller=CLEANER, older_than=utc_now() - timedelta(days=days)
+        )
 
 
 async def _prune_positions(run: Run) -> int:

@@ -1,15 +1,52 @@
 """The tables of logs: one row per finished call, and how far each journal has been read."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Index, String
+from sqlalchemy import BigInteger, Index, String, false, or_, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 
 from paifang.core.db import Base
 from paifang.core.db.base import BigSerial
+from paifang.core.scope import Scope, Scoped, unscoped
+from paifang.modules.gateway.members.models import MANAGING, groups_of, reached
+from paifang.modules.gateway.tokens.models import Token
+
+if TYPE_CHECKING:
+    from paifang.core.auth import Principal
 
 
-class Log(Base):
+class dashed(FunctionElement[str]):  # noqa: N801 - written like a function of SQL
+    """A UUID's column as text with dashes, as the logs name tokens and channels."""
+
+    inherit_cache = True
+    type = String(36)
+
+
+@compiles(dashed, "mariadb")
+@compiles(dashed, "mysql")
+def _dashed_char(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return f"cast({compiler.process(element.clauses, **kwargs)} as char(36))"
+
+
+@compiles(dashed)
+def _dashed(element: Any, compiler: Any, **kwargs: Any) -> str:
+    # Not char: PostgreSQL would then compare in a way that no index of a varchar serves.
+    return f"cast({compiler.process(element.clauses, **kwargs)} as varchar(36))"
+
+
+@compiles(dashed, "sqlite")
+def _dashed_hex(element: Any, compiler: Any, **kwargs: Any) -> str:
+    # SQLite has the 32 digits alone.
+    column = compiler.process(element.clauses, **kwargs)
+    parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    return " || '-' || ".join(f"substr({column}, {at}, {size})" for at, size in parts)
+
+
+class Log(Scoped, Base):
     """One finished call: the fields of the relay's record. Names are kept, so that a log still
     reads when its token or channel is gone.
     """
@@ -63,6 +100,23 @@ class Log(Base):
     def unpriced(self) -> bool:
         """Model tokens were consumed and no price was known."""
         return self.cost is None and self.tokens > 0
+
+    @classmethod
+    def scope_clause(cls, scope: Scope, caller: "Principal") -> ColumnElement[bool]:
+        """All calls of the groups that the caller manages or reaches through a department; where
+        they are a plain member, what their own tokens did.
+        """
+        clauses = reached(cls.group_id, scope, caller, *MANAGING)
+        if caller.user_id is not None and scope.own:
+            mine = groups_of(caller.user_id)
+            tokens = unscoped(
+                select(dashed(Token.id)).where(
+                    Token.user_id == caller.user_id, Token.group_id.in_(mine)
+                ),
+                "they are the caller's own",
+            )
+            clauses.append(cls.token_id.in_(tokens))
+        return or_(false(), *clauses)
 
 
 class JournalPosition(Base):

@@ -23,10 +23,21 @@ Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 StatusClass = Literal["2xx", "3xx", "4xx", "5xx"]
 
 
-class LogFilter(BaseModel):
-    """What a list of logs may be narrowed by."""
+class LogNarrow(BaseModel):
+    """What logs may be narrowed by, wherever they are read."""
 
     model_config = ConfigDict(extra="forbid")
+
+    group_id: Text | None = None
+    token_id: Text | None = None
+    channel_id: Text | None = None
+    model: Text | None = Field(None, description="The name the client called.")
+    outcome: Outcome | None = None
+    status: StatusClass | None = Field(None, description="Class of the HTTP status.")
+
+
+class LogFilter(LogNarrow):
+    """Which page of logs is wanted."""
 
     before: int | None = Field(
         None,
@@ -35,15 +46,24 @@ class LogFilter(BaseModel):
         description="Only logs older than the one with this id: `next` of the last page.",
     )
     limit: int = Field(20, ge=1, le=100, description="Rows of a page.")
-    group_id: Text | None = None
-    token_id: Text | None = None
-    channel_id: Text | None = None
-    model: Text | None = Field(None, description="The name the client called.")
-    outcome: Outcome | None = None
-    status: StatusClass | None = Field(None, description="Class of the HTTP status.")
     request_id: Text | None = None
     started_from: Moment | None = Field(None, description="Started at or after this.")
     started_to: Moment | None = Field(None, description="Started before this.")
+
+
+class LogExport(LogNarrow):
+    """Which logs are to be exported."""
+
+    started_from: Moment = Field(description="Started at or after this.")
+    started_to: Moment = Field(description="Started before this.")
+
+
+class LogTail(LogNarrow):
+    """Which logs are to be followed."""
+
+    after: int | None = Field(
+        None, ge=0, lt=2**63, description="From the one with this id on; not given: from now on."
+    )
 
 
 class LogRead(BaseModel):

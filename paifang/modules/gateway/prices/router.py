@@ -10,13 +10,19 @@ from paifang.core.db.request import Db
 from paifang.core.pagination import Page, Paging, order_by
 from paifang.modules.gateway.fields import Search
 from paifang.modules.gateway.permissions import GatewayPermission
-from paifang.modules.gateway.prices import service
+from paifang.modules.gateway.prices import offers, service
 from paifang.modules.gateway.prices.models import Price
-from paifang.modules.gateway.prices.schemas import PriceCreate, PriceRead, ServedModelRead
+from paifang.modules.gateway.prices.schemas import (
+    EndpointRead,
+    PriceCreate,
+    PriceRead,
+    ServedModelRead,
+)
 from paifang.modules.gateway.settings import GatewaySettings
 
 router = APIRouter(prefix="/gateway/prices", tags=["prices"])
 models_router = APIRouter(prefix="/gateway/models", tags=["models"])
+endpoint_router = APIRouter(prefix="/gateway/endpoint", tags=["models"])
 READ = require(GatewayPermission.PRICES_READ)
 WRITE = require(GatewayPermission.PRICES_WRITE)
 
@@ -65,17 +71,20 @@ async def delete_price(session: Db, caller: Caller, price_id: UUID) -> None:
 async def list_models(
     request: Request,
     session: Db,
+    caller: Caller,
     paging: Paging,
     search: Annotated[
         Search | None,
         Query(description="Part of the name."),
     ] = None,
 ) -> Page[ServedModelRead]:
-    """The models that enabled channels serve, by name, each with its price or marked unpriced."""
+    """The models that the caller's groups may call, by name, each with its price or marked
+    unpriced; to whoever reads all prices, every model that is served.
+    """
     currency = _currency(request)
     wanted = (search or "").lower()
     order_by(paging.sort, {"model": Price.model}, "model")  # refuses what it can't sort by
-    found = [s for s in await service.served_models(session) if wanted in s.model.lower()]
+    found = [s for s in await offers.offered(session, caller=caller) if wanted in s.model.lower()]
     if paging.sort.startswith("-"):
         found.reverse()
     return Page(
@@ -84,7 +93,8 @@ async def list_models(
                 model=served.model,
                 unpriced=served.price is None,
                 price=None if served.price is None else PriceRead.of(served.price, currency),
-                channels=served.channels,
+                channels=served.channels if caller.may(GatewayPermission.CHANNELS_READ) else [],
+                free=served.free,
             )
             for served in found[paging.offset : paging.offset + paging.page_size]
         ],
@@ -92,6 +102,13 @@ async def list_models(
         page=paging.page,
         page_size=paging.page_size,
     )
+
+
+@endpoint_router.get("", dependencies=[READ])
+async def get_endpoint(request: Request) -> EndpointRead:
+    """Where models are called, for snippets."""
+    base_url = request.app.state.runtime.base_url
+    return EndpointRead(base_url=f"{base_url}/v1", currency=_currency(request))
 
 
 def _currency(request: Request) -> str:

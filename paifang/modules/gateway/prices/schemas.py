@@ -66,5 +66,17 @@ class ServedModelRead(BaseModel):
     unpriced: bool
     """True: it has no price now, so its calls are flagged or, by the group's policy, blocked."""
     price: PriceRead | None
+    free: bool
+    """It costs nothing: by its price, or as a local model without one."""
     channels: list[str]
-    """Names of the enabled channels that serve it, highest priority first."""
+    """Names of the enabled channels that serve it, highest priority first; empty for who may not
+    read channels."""
+
+
+class EndpointRead(BaseModel):
+    """Where models are called."""
+
+    base_url: str
+    """What OpenAI's clients take for `base_url`."""
+    currency: str
+    """The metering currency (ISO 4217)."""

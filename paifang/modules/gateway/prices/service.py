@@ -18,6 +18,7 @@ from paifang.core.db import bump_version, utc_now
 from paifang.core.pagination import Page, PageQuery, order_by, paginate
 from paifang.modules.gateway.changes import MAX_MODEL, MAX_NANOS, Check, as_json
 from paifang.modules.gateway.channels.models import Channel
+from paifang.modules.gateway.channels.providers import LOCAL
 from paifang.modules.gateway.prices.errors import PriceExists, PriceInForce, PriceNotFound
 from paifang.modules.gateway.prices.models import Price
 
@@ -35,6 +36,24 @@ class ServedModel:
     """Their names, highest priority first."""
     price: Price | None
     """The price that holds now."""
+    local: bool = False
+    """Our own machines alone compute it."""
+
+    @property
+    def free(self) -> bool:
+        """It costs nothing: by its price, or since it is local and has none."""
+        if self.price is None:
+            return self.local
+        price = self.price
+        buckets = (
+            price.input,
+            price.cached_input,
+            price.cache_write,
+            price.output,
+            price.reasoning,
+            price.request,
+        )
+        return not any(buckets)
 
 
 async def create(
@@ -146,16 +165,22 @@ async def delete(session: AsyncSession, *, actor: Principal, price_id: UUID) -> 
 async def served_models(session: AsyncSession) -> list[ServedModel]:
     """The models that enabled channels serve, by name, with the prices that hold now."""
     channels = await session.execute(
-        select(Channel.name, Channel.models)
+        select(Channel.name, Channel.models, Channel.provider)
         .where(Channel.status == "enabled")
         .order_by(Channel.priority.desc(), Channel.name)
     )
     served: dict[str, list[str]] = {}
-    for name, models in channels:
+    far: set[str] = set()
+    for name, models, provider in channels:
         for model in models:
             served.setdefault(model, []).append(name)
+        if provider != LOCAL:
+            far.update(models)
     prices = await current_prices(session) if served else {}
-    return [ServedModel(model, served[model], prices.get(model)) for model in sorted(served)]
+    return [
+        ServedModel(model, served[model], prices.get(model), model not in far)
+        for model in sorted(served)
+    ]
 
 
 async def current_prices(session: AsyncSession) -> Mapping[str, Price]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,13 +15,16 @@ from sqlalchemy.orm import aliased
 from paifang.core.cache import Cache, Subscription
 from paifang.core.db import Database, read_version, utc_now
 from paifang.core.secrets import Secrets
+from paifang.modules.gateway.channels.providers import LOCAL
 from paifang.modules.gateway.prices.models import Price as PriceRow
 from paifang.modules.gateway.relay.snapshot import Channel, Price, Snapshot
 from paifang.modules.gateway.snapshot.records import (
     CHANNELS,
     GROUPS,
     PRICES,
+    SHARES,
     TOKENS,
+    Budget,
     Records,
     price,
 )
@@ -58,19 +61,14 @@ async def load(database: Database, secrets: Secrets, records: Records | None = N
         async for rows in _batches(connection, GROUPS):
             for row in rows:
                 records.group(row)
+        channels, prices = await _served(connection, records)
+        records.free(_free(channels, prices))
+        async for rows in _batches(connection, SHARES):
+            for row in rows:
+                records.share(row)
         async for rows in _batches(connection, TOKENS):
             for row in rows:
                 records.token(row)
-        channels: dict[str, list[Channel]] = {}
-        async for rows in _batches(connection, CHANNELS):
-            for row in rows:
-                models, channel = records.channel(row)
-                for model in models:
-                    channels.setdefault(model, []).append(channel)
-        prices: dict[str, list[Price]] = {}
-        async for rows in _batches(connection, _recent_prices()):
-            for model, *rest in rows:
-                prices.setdefault(model, []).append(price(rest))
     records.end()
     return Snapshot(
         version=version,
@@ -79,6 +77,43 @@ async def load(database: Database, secrets: Secrets, records: Records | None = N
         channels={model: tuple(serving) for model, serving in channels.items()},
         prices={model: tuple(history) for model, history in prices.items()},
     )
+
+
+async def _served(
+    connection: AsyncConnection, records: Records
+) -> tuple[dict[str, list[Channel]], dict[str, list[Price]]]:
+    """Who serves each model, and what it costs."""
+    channels: dict[str, list[Channel]] = {}
+    async for rows in _batches(connection, CHANNELS):
+        for row in rows:
+            models, channel = records.channel(row)
+            for model in models:
+                channels.setdefault(model, []).append(channel)
+    prices: dict[str, list[Price]] = {}
+    async for rows in _batches(connection, _recent_prices()):
+        for model, *rest in rows:
+            prices.setdefault(model, []).append(price(rest))
+    return channels, prices
+
+
+def _free(
+    channels: Mapping[str, Sequence[Channel]], prices: Mapping[str, Sequence[Price]]
+) -> Iterator[str]:
+    """Models that cost nothing: by their price, now and as far as it is known, or because our own
+    machine computes them and nobody has set one.
+    """
+    for model, serving in channels.items():
+        known = prices.get(model)
+        if known is None:
+            if all(channel.provider == LOCAL for channel in serving):
+                yield model
+        elif not any(_costs(one) for one in known):
+            yield model
+
+
+def _costs(price: Price) -> bool:
+    buckets = (price.input, price.cached_input, price.cache_write, price.output, price.reasoning)
+    return any(buckets) or price.request > 0
 
 
 def _recent_prices() -> Select[*tuple[Any, ...]]:
@@ -149,6 +184,16 @@ class Loader:
     def version(self) -> int | None:
         """The version of the snapshot in use; None before the first."""
         return self._version
+
+    @property
+    def budgets(self) -> Mapping[str, Budget]:
+        """Groups with a quota, as the snapshot in use has split it."""
+        return self._records.budgets
+
+    async def reload(self) -> None:
+        """Load again without a change, to split quotas anew. Never raises for a load that fails."""
+        if self._running:
+            await self._load_now()
 
     async def start(self) -> None:
         """Load once, then follow changes. Raises what the database raises."""

@@ -6,19 +6,25 @@ token is refused, and an ERROR says which and why, once.
 
 import logging
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Text, cast, select, type_coerce
+from sqlalchemy import Text, and_, case, cast, func, or_, select, type_coerce
 from sqlalchemy.types import NullType
 
+from paifang.core.scope import unscoped
 from paifang.core.secrets import Secrets, SecretsError
+from paifang.modules.accounts.users.models import User as Owner
+from paifang.modules.accounts.users.models import UserStatus
 from paifang.modules.gateway.changes import parse_network
 from paifang.modules.gateway.channels.models import Channel as ChannelRow
 from paifang.modules.gateway.channels.providers import manner_of
 from paifang.modules.gateway.groups.models import Group as GroupRow
+from paifang.modules.gateway.members.models import GroupMember
 from paifang.modules.gateway.prices.models import Price as PriceRow
 from paifang.modules.gateway.relay.snapshot import (
     Channel,
@@ -33,31 +39,79 @@ from paifang.modules.gateway.tokens.models import Token as TokenRow
 
 log = logging.getLogger(__name__)
 
-GROUPS = select(
-    GroupRow.id,
-    GroupRow.status,
-    GroupRow.rpm,
-    GroupRow.tpm,
-    GroupRow.concurrency,
-    GroupRow.unpriced,
+# A personal group goes with its person. Whose account is not active can't call in any of theirs.
+_ACTIVE = UserStatus.ACTIVE.value
+GROUPS = unscoped(
+    select(
+        GroupRow.id,
+        case(
+            (
+                and_(GroupRow.personal_of.is_not(None), func.coalesce(Owner.status, "") != _ACTIVE),
+                "disabled",
+            ),
+            else_=GroupRow.status,
+        ),
+        GroupRow.rpm,
+        GroupRow.tpm,
+        GroupRow.concurrency,
+        GroupRow.unpriced,
+        cast(GroupRow.models, Text),
+        GroupRow.quota,
+        GroupRow.used,
+    ).outerjoin(Owner, Owner.id == GroupRow.personal_of),
+    "the relay serves every group",
 )
+# How many tokens share what is left of a group's quota.
+SHARES = unscoped(
+    select(TokenRow.group_id, func.count())
+    .join(GroupRow, GroupRow.id == TokenRow.group_id)
+    .where(
+        GroupRow.quota.is_not(None),
+        TokenRow.status == "enabled",
+        TokenRow.stopped_at.is_(None),
+        or_(TokenRow.expires_at.is_(None), TokenRow.expires_at > func.current_timestamp()),
+    )
+    .group_by(TokenRow.group_id),
+    "the relay serves every group",
+)
+# A token works as long as its person is active and in the group; "stopped" is nothing that is
+# stored, and means "not enabled" to the relay, which says the word to the client.
 # JSON columns come as text: tokens mostly share a few lists, which are parsed once, and text
 # that is no JSON spoils its own row alone. Ids come as the driver has them: making a UUID of each,
 # and text of that, would take longer than the rest.
-TOKENS = select(
-    TokenRow.digest,
-    type_coerce(TokenRow.id, NullType),
-    TokenRow.name,
-    TokenRow.group_id,
-    TokenRow.status,
-    TokenRow.expires_at,
-    cast(TokenRow.models, Text),
-    cast(TokenRow.networks, Text),
-    TokenRow.rpm,
-    TokenRow.tpm,
-    TokenRow.concurrency,
-    TokenRow.quota,
-    TokenRow.used,
+TOKENS = unscoped(
+    select(
+        TokenRow.digest,
+        type_coerce(TokenRow.id, NullType),
+        TokenRow.name,
+        TokenRow.group_id,
+        case(
+            (TokenRow.status != "enabled", TokenRow.status),
+            (TokenRow.stopped_at.is_not(None), "stopped"),
+            (
+                and_(
+                    TokenRow.user_id.is_not(None),
+                    or_(GroupMember.role.is_(None), func.coalesce(Owner.status, "") != _ACTIVE),
+                ),
+                "stopped",
+            ),
+            else_="enabled",
+        ),
+        TokenRow.expires_at,
+        cast(TokenRow.models, Text),
+        cast(TokenRow.networks, Text),
+        TokenRow.rpm,
+        TokenRow.tpm,
+        TokenRow.concurrency,
+        TokenRow.quota,
+        TokenRow.used,
+    )
+    .outerjoin(Owner, Owner.id == TokenRow.user_id)
+    .outerjoin(
+        GroupMember,
+        and_(GroupMember.group_id == TokenRow.group_id, GroupMember.user_id == TokenRow.user_id),
+    ),
+    "the relay serves every token",
 )
 CHANNELS = (
     select(
@@ -90,6 +144,30 @@ PRICES = select(
 ).order_by(PriceRow.model, PriceRow.valid_from.desc())
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a group may spend, and how many of its tokens share that."""
+
+    quota: int
+    used: int
+    tokens: int = 0
+
+    @property
+    def share(self) -> int:
+        """Nanos that each token may still spend: together never more than is left.
+
+        The relay holds its books by token. It is split anew before a token can have used up its
+        share while others have not; see :mod:`~.budgets`.
+        """
+        return max(0, self.quota - self.used) // max(1, self.tokens)
+
+    def wants_split(self, used: int) -> bool:
+        """Whether, with so much used, a token may be half through its share while others are
+        not.
+        """
+        return self.tokens > 1 and self.share > 0 and used - self.used >= self.share // 2
+
+
 class Records:
     """Builds records and remembers them. One per loader; one load at a time.
 
@@ -109,6 +187,9 @@ class Records:
         """A load begins; what one that failed has left is dropped."""
         self.groups: dict[str, Group] = {}
         self.tokens: dict[bytes, Token] = {}
+        self.budgets: dict[str, Budget] = {}
+        self._allowed: dict[str, str | None] = {}
+        self._free: frozenset[str] = frozenset()
         self._new_credentials: dict[str, str] = {}
         self._new_complaints: set[str] = set()
 
@@ -121,8 +202,17 @@ class Records:
 
     def group(self, row: Any) -> None:
         """Add a group."""
-        group_id, status, *limits, unpriced = row
-        group = Group(group_id, status == "enabled", _limits(*limits), sys.intern(unpriced))
+        group_id, status, rpm, tpm, concurrency, unpriced, models, quota, used = row
+        if quota is not None:
+            self.budgets[group_id] = Budget(quota, used)
+            # What has no price counts nowhere, so nobody with a quota may call it. Without any
+            # quota to spend only what is free may be called, whether it says so or not.
+            unpriced = "block" if quota else "allow"
+        if models is not None or quota == 0:
+            self._allowed[group_id] = models
+        group = Group(
+            group_id, status == "enabled", _limits(rpm, tpm, concurrency), sys.intern(unpriced)
+        )
         known = self._groups.get(group_id)
         self.groups[group.id] = known if known == group else group
 
@@ -138,10 +228,15 @@ class Records:
         places: tuple[Network, ...] = ()
         try:
             allowed = None if models is None else _models(models)
+            allowed = self._within_group(group_id, models, allowed)
             places = _networks(networks)
         except ValueError as error:
             self._complain(f"token {token_id} ({name!r}) is refused: {error}")
             status = "disabled" if status == "enabled" else status
+        budget = self.budgets.get(group_id)
+        if budget is not None and budget.quota:
+            ceiling = used + budget.share
+            quota = ceiling if quota is None else min(quota, ceiling)
         values = (
             token_id,
             name,
@@ -161,6 +256,28 @@ class Records:
         if known is None or known.group is not group or _values(known) != values:
             known = Token(*values)
         self.tokens[key] = known
+
+    def share(self, row: Any) -> None:
+        """Say how many tokens of a group share what is left of its quota. The groups come first."""
+        group_id, count = row
+        self.budgets[group_id] = replace(self.budgets[group_id], tokens=count)
+
+    def free(self, models: Iterable[str]) -> None:
+        """Say which models cost nothing. They come before the tokens."""
+        self._free = frozenset(models)
+
+    def _within_group(
+        self, group_id: str, models: str | None, allowed: frozenset[str] | None
+    ) -> frozenset[str] | None:
+        """The models a token may call, of those that its group may."""
+        if group_id not in self._allowed:
+            return allowed
+        text = self._allowed[group_id]
+        found = allowed if text is None else _both(models, text)
+        budget = self.budgets.get(group_id)
+        if budget is not None and budget.quota == 0:
+            return _shared(self._free if found is None else self._free & found)
+        return found
 
     def channel(self, row: Any) -> tuple[list[str], Channel]:
         """The models an enabled channel serves, none when it can't be used, and the channel."""
@@ -242,6 +359,18 @@ def _limits(rpm: int | None, tpm: int | None, concurrency: int | None) -> Limits
 @lru_cache(maxsize=4096)
 def _models(text: str) -> frozenset[str]:
     return frozenset(_list(text, "models"))
+
+
+@lru_cache(maxsize=4096)
+def _both(token: str | None, group: str) -> frozenset[str]:
+    """The models of a group that a token may call; one object for all of the same texts."""
+    return _models(group) if token is None else _models(group) & _models(token)
+
+
+@lru_cache(maxsize=1024)
+def _shared(models: frozenset[str]) -> frozenset[str]:
+    """One object for all sets that are equal."""
+    return models
 
 
 @lru_cache(maxsize=4096)

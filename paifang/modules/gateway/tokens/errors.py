@@ -1,6 +1,6 @@
 """How tokens refuse."""
 
-from paifang.core.errors import Conflict, NotFound
+from paifang.core.errors import Conflict, Forbidden, NotFound
 
 
 class TokenNotFound(NotFound):
@@ -29,3 +29,17 @@ class TokenRevoked(Conflict):
 
     code = "token_revoked"
     title = "The token is revoked, for ever; make a new one"
+
+
+class TooManyTokens(Conflict):
+    """One person makes only so many tokens in a group."""
+
+    code = "too_many_tokens"
+    title = "You have as many tokens in this group as one person may have"
+
+
+class TokenNotYours(Forbidden):
+    """The token, or the group, is seen, and may not be changed."""
+
+    code = "token_not_yours"
+    title = "You may see this, but not change it"

@@ -1,16 +1,18 @@
 """The API of tokens."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.auth import Caller, require
 from paifang.core.db.request import Db
+from paifang.core.hot import HotDb, hot_page
 from paifang.core.pagination import Page, Paging
 from paifang.modules.gateway.fields import Search
 from paifang.modules.gateway.permissions import GatewayPermission
-from paifang.modules.gateway.tokens import service
+from paifang.modules.gateway.tokens import reading, service
 from paifang.modules.gateway.tokens.models import Token
 from paifang.modules.gateway.tokens.schemas import (
     State,
@@ -25,10 +27,11 @@ READ = require(GatewayPermission.TOKENS_READ)
 WRITE = require(GatewayPermission.TOKENS_WRITE)
 
 
-@router.get("", dependencies=[READ])
+@router.get("", dependencies=[READ], response_model=Page[TokenRead])
 async def list_tokens(
     *,
-    session: Db,
+    on: HotDb,
+    caller: Caller,
     paging: Paging,
     group_id: Search | None = None,
     status: Literal["enabled", "disabled", "revoked"] | None = None,
@@ -37,17 +40,22 @@ async def list_tokens(
         Search | None,
         Query(description="Part of the name or of the key's first characters, or its last four."),
     ] = None,
-) -> Page[TokenRead]:
-    """Tokens of all groups, the newest first."""
-    found = await service.list_page(
-        session, paging=paging, group_id=group_id, status=status, state=state, search=search
+    user_id: UUID | None = None,
+) -> Any:
+    """The tokens that the caller sees, the newest first: all of the groups they manage, their own
+    in others.
+    """
+    found = await reading.list_page(
+        on,
+        caller=caller,
+        paging=paging,
+        group_id=group_id,
+        status=status,
+        state=state,
+        search=search,
+        user_id=user_id,
     )
-    return Page(
-        items=[TokenRead.model_validate(token) for token in found.items],
-        total=found.total,
-        page=found.page,
-        page_size=found.page_size,
-    )
+    return hot_page(found, TokenRead)
 
 
 @router.post("", status_code=201, dependencies=[WRITE])
@@ -56,13 +64,13 @@ async def create_token(
 ) -> TokenCreated:
     """Make a token. The answer holds its key, which is never shown again."""
     token, key = await service.create(session, actor=caller, **dict(body))
-    return _with_key(token, key, response)
+    return await _with_key(session, token, key, response)
 
 
 @router.get("/{token_id}", dependencies=[READ])
-async def get_token(session: Db, token_id: UUID) -> TokenRead:
+async def get_token(session: Db, caller: Caller, token_id: UUID) -> TokenRead:
     """One token."""
-    return TokenRead.model_validate(await service.get(session, token_id=token_id))
+    return await _read(session, await service.get(session, caller=caller, token_id=token_id))
 
 
 @router.patch("/{token_id}", dependencies=[WRITE])
@@ -70,13 +78,23 @@ async def update_token(session: Db, caller: Caller, token_id: UUID, body: TokenU
     """Change what is sent, and nothing else."""
     changes = {field: getattr(body, field) for field in body.model_fields_set}
     token = await service.update(session, actor=caller, token_id=token_id, **changes)
-    return TokenRead.model_validate(token)
+    return await _read(session, token)
 
 
 @router.post("/{token_id}/revoke", dependencies=[WRITE])
 async def revoke_token(session: Db, caller: Caller, token_id: UUID) -> TokenRead:
     """End a token for ever, at once. Twice is once."""
-    return TokenRead.model_validate(await service.revoke(session, actor=caller, token_id=token_id))
+    token = await service.revoke(session, actor=caller, token_id=token_id)
+    return await _read(session, token)
+
+
+@router.post("/{token_id}/take-over", dependencies=[WRITE])
+async def take_over_token(session: Db, caller: Caller, token_id: UUID) -> TokenRead:
+    """Answer for a token as an owner of its group; one that stopped because its person left works
+    again. Its key stays the same.
+    """
+    token = await service.take_over(session, actor=caller, token_id=token_id)
+    return await _read(session, token)
 
 
 @router.post("/{token_id}/rotate", dependencies=[WRITE])
@@ -85,7 +103,7 @@ async def rotate_token(
 ) -> TokenCreated:
     """Give a token a new key, shown in this answer alone; the old one stops at once."""
     token, key = await service.rotate(session, actor=caller, token_id=token_id)
-    return _with_key(token, key, response)
+    return await _with_key(session, token, key, response)
 
 
 @router.delete("/{token_id}", status_code=204, dependencies=[WRITE])
@@ -94,6 +112,12 @@ async def delete_token(session: Db, caller: Caller, token_id: UUID) -> None:
     await service.delete(session, actor=caller, token_id=token_id)
 
 
-def _with_key(token: Token, key: str, response: Response) -> TokenCreated:
+async def _read(session: AsyncSession, token: Token) -> TokenRead:
+    return TokenRead(**await reading.read(session, token))
+
+
+async def _with_key(
+    session: AsyncSession, token: Token, key: str, response: Response
+) -> TokenCreated:
     response.headers["Cache-Control"] = "no-store"
-    return TokenCreated(**dict(TokenRead.model_validate(token)), key=key)
+    return TokenCreated(**await reading.read(session, token), key=key)

@@ -27,7 +27,7 @@ Quota = Annotated[
     MoneyIn,
     Field(description="What it may spend in its life, in the metering currency; null: no limit."),
 ]
-State = Literal["enabled", "disabled", "revoked", "expired", "exhausted"]
+State = Literal["enabled", "disabled", "revoked", "stopped", "expired", "exhausted"]
 
 
 class TokenCreate(BaseModel):
@@ -91,6 +91,12 @@ class TokenRead(BaseModel):
     tpm: int | None
     concurrency: int | None
     created_by: str
+    """Id of the caller who made it."""
+    user_id: UUID | None
+    """The person who answers for it; null when it is the group's alone."""
+    user_name: str | None
+    stopped_at: datetime | None
+    """When that person left the group."""
     created_at: datetime
     updated_at: datetime
     last_used_at: datetime | None

@@ -5,34 +5,28 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, and_, insert, or_, select
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 from sqlalchemy import delete as delete_rows
+from sqlalchemy import update as update_rows
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core import audit
 from paifang.core.auth import Principal
 from paifang.core.db import bump_version, next_number, utc_now
-from paifang.core.pagination import Page, PageQuery, order_by, paginate
+from paifang.core.scope import unscoped, visible
+from paifang.modules.accounts.users.models import User, UserStatus
 from paifang.modules.gateway.changes import MAX_NANOS, Check, apply_changes, as_json
-from paifang.modules.gateway.tokens import keys
+from paifang.modules.gateway.members import service as members
+from paifang.modules.gateway.members.models import GroupMember, GroupRole
+from paifang.modules.gateway.permissions import GatewayPermission
+from paifang.modules.gateway.tokens import allowance, keys
 from paifang.modules.gateway.tokens.errors import (
-    GroupNotFound,
     TokenNameTaken,
     TokenNotFound,
+    TokenNotYours,
     TokenRevoked,
 )
 from paifang.modules.gateway.tokens.models import Token
-
-SORTS = {
-    "created_at": Token.created_at,
-    "expires_at": Token.expires_at,
-    "group_id": Token.group_id,
-    "last_used_at": Token.last_used_at,
-    "name": Token.name,
-    "number": Token.number,
-    "requests": Token.requests,
-    "used": Token.used,
-}
 
 
 class TokenChanges(TypedDict, total=False):
@@ -84,7 +78,9 @@ async def create(
 
     Raises:
         Invalid: a value can't be right.
-        GroupNotFound: there is no such group.
+        GroupNotFound: there is no such group, for this caller.
+        TokenNotYours: the caller sees the group, and may make no tokens in it.
+        TooManyTokens: the caller has as many in it as a person may.
         TokenNameTaken: the group has a token of that name.
     """
     values = _checked(
@@ -99,9 +95,11 @@ async def create(
             "concurrency": concurrency,
         }
     )
-    group_id = await _group(
+    allowed = await allowance.of_group(
         session, actor, group_id, make=auto_create_group, unpriced=group_unpriced
     )
+    maker = await allowance.maker_of(session, actor, group_id)
+    allowance.check_within(allowed, values)
     await _name_is_free(session, group_id, values["name"])
     key = keys.make_key()
     token = Token(
@@ -110,6 +108,7 @@ async def create(
         **values,
         **_shown_of(key),
         created_by=actor.id,
+        user_id=maker,
     )
     session.add(token)
     # Now, so that its defaults can be read and a collision is met here.
@@ -120,19 +119,20 @@ async def create(
     return token, key
 
 
-async def get(session: AsyncSession, *, token_id: UUID) -> Token:
+async def get(session: AsyncSession, *, caller: Principal, token_id: UUID) -> Token:
     """A token. Raises :class:`TokenNotFound`."""
-    token = await session.get(Token, token_id)
+    statement = visible(select(Token).where(Token.id == token_id), caller)
+    token = await session.scalar(statement)
     if token is None:
         raise TokenNotFound
     return token
 
 
 async def find_by_number(
-    session: AsyncSession, *, number: int, group_id: str | None = None
+    session: AsyncSession, *, caller: Principal, number: int, group_id: str | None = None
 ) -> Token:
     """A token by its number, of one group or of any. Raises :class:`TokenNotFound`."""
-    statement = select(Token).where(Token.number == number)
+    statement = visible(select(Token).where(Token.number == number), caller)
     if group_id is not None:
         statement = statement.where(Token.group_id == group_id)
     # More than a bigint is no number, and PostgreSQL's driver refuses it with an error of its own.
@@ -140,45 +140,6 @@ async def find_by_number(
     if token is None:
         raise TokenNotFound
     return token
-
-
-async def list_page(
-    session: AsyncSession,
-    *,
-    paging: PageQuery,
-    group_id: str | None = None,
-    status: str | None = None,
-    state: str | None = None,
-    search: str | None = None,
-) -> Page[Token]:
-    """A page of tokens, the newest first.
-
-    Args:
-        session: Any session.
-        paging: Which page; sorts by :data:`SORTS`.
-        group_id: Of one group.
-        status: As decided: ``enabled``, ``disabled`` or ``revoked``.
-        state: As it is now: a status, ``expired`` or ``exhausted``.
-        search: Part of the name, of the key's first characters, or its last four.
-    """
-    # The number breaks ties, so that no page repeats or misses a row.
-    order = (order_by(paging.sort, SORTS, "-number"), Token.number.desc())
-    statement = select(Token).order_by(*order)
-    if group_id is not None:
-        statement = statement.where(Token.group_id == group_id)
-    if status is not None:
-        statement = statement.where(Token.status == status)
-    if state is not None:
-        statement = statement.where(in_state(state))
-    if search:
-        statement = statement.where(
-            or_(
-                Token.name.icontains(search, autoescape=True),
-                Token.prefix.icontains(search, autoescape=True),
-                Token.last_four == search,
-            )
-        )
-    return await paginate(session, statement, paging=paging, read=lambda token: token)
 
 
 async def update(
@@ -193,9 +154,12 @@ async def update(
         TokenRevoked: revoked tokens stay as they are.
     """
     values = _checked(dict(changes))
-    token = await _locked(session, token_id)
+    token = await _locked(session, actor, token_id)
     if token.status == "revoked":
         raise TokenRevoked
+    if {"models", "quota"} & changes.keys():
+        allowed = await allowance.of_group(session, actor, token.group_id)
+        allowance.check_within(allowed, values)
     if values.get("name", token.name) != token.name:
         await _name_is_free(session, token.group_id, values["name"], but=token.id)
     changed = apply_changes(token, values)
@@ -209,7 +173,7 @@ async def revoke(session: AsyncSession, *, actor: Principal, token_id: UUID) -> 
 
     Raises :class:`TokenNotFound`.
     """
-    token = await _locked(session, token_id)
+    token = await _locked(session, actor, token_id)
     if token.status != "revoked":
         changed = apply_changes(token, {"status": "revoked", "revoked_at": utc_now()})
         await _changed(session, actor, "revoke", token, changed)
@@ -223,7 +187,7 @@ async def rotate(session: AsyncSession, *, actor: Principal, token_id: UUID) -> 
         TokenNotFound: there is no such token.
         TokenRevoked: it is revoked.
     """
-    token = await _locked(session, token_id)
+    token = await _locked(session, actor, token_id)
     if token.status == "revoked":
         raise TokenRevoked
     key = keys.make_key()
@@ -235,10 +199,49 @@ async def rotate(session: AsyncSession, *, actor: Principal, token_id: UUID) -> 
 
 async def delete(session: AsyncSession, *, actor: Principal, token_id: UUID) -> None:
     """Delete a token. Its logs stay. Raises :class:`TokenNotFound`."""
-    token = await _locked(session, token_id)
+    token = await _locked(session, actor, token_id)
     await session.delete(token)
     _record(session, actor, "delete", token.id, {"group_id": token.group_id, "name": token.name})
     await bump_version(session, "gateway")
+
+
+async def take_over(session: AsyncSession, *, actor: Principal, token_id: UUID) -> Token:
+    """Answer for a token from now on; one that its person's leaving has stopped works again.
+
+    It becomes the caller's own, or, from outside of the group, the group's alone. Its key stays:
+    whoever had it still knows it.
+
+    Raises:
+        TokenNotFound: there is no such token.
+        TokenRevoked: it is revoked.
+        RoleTooLow: the caller is no owner of the group.
+    """
+    token = await _locked(session, actor, token_id)
+    standing = await members.standing(session, caller=actor, group_id=token.group_id)
+    members.check_rank(standing or GroupRole.MEMBER, GroupRole.OWNER)
+    if token.status == "revoked":
+        raise TokenRevoked
+    role = await members.role_of(session, group_id=token.group_id, user_id=actor.user_id)
+    person = None if role is None else actor.user_id
+    changed = apply_changes(token, {"user_id": person, "stopped_at": None})
+    if changed:
+        await _changed(session, actor, "take_over", token, changed)
+    return token
+
+
+async def stop_of_member(session: AsyncSession, *, group_id: str, user_id: UUID) -> int:
+    """Stop the tokens of a person who leaves a group; says how many.
+
+    The caller holds a lock on the group, records it, and counts the version up.
+    """
+    statement = unscoped(
+        update_rows(Token)
+        .where(Token.group_id == group_id, Token.user_id == user_id, Token.stopped_at.is_(None))
+        .values(stopped_at=utc_now(), updated_at=Token.updated_at),
+        "whoever may take a person out of a group ends what they have there",
+    )
+    stopped = await session.execute(statement)
+    return int(stopped.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has it
 
 
 async def delete_of_group(session: AsyncSession, *, actor: Principal, group_id: str) -> int:
@@ -246,12 +249,16 @@ async def delete_of_group(session: AsyncSession, *, actor: Principal, group_id: 
 
     The caller holds a lock on the group and counts the version up.
     """
-    tokens = (
-        await session.execute(select(Token.id, Token.name).where(Token.group_id == group_id))
-    ).all()
+    rows = unscoped(
+        select(Token.id, Token.name).where(Token.group_id == group_id),
+        "they go with their group, which the caller may delete",
+    )
+    tokens = (await session.execute(rows)).all()
     for token_id, name in tokens:
         _record(session, actor, "delete", token_id, {"group_id": group_id, "name": name})
-    await session.execute(delete_rows(Token).where(Token.group_id == group_id))
+    await session.execute(
+        unscoped(delete_rows(Token).where(Token.group_id == group_id), "they go with their group")
+    )
     return len(tokens)
 
 
@@ -281,72 +288,65 @@ def _shown_of(key: str) -> dict[str, str]:
     }
 
 
-def _groups() -> FromClause:
-    # By the foreign key: groups stand on tokens, so tokens import nothing of theirs.
-    (key,) = Token.__table__.c.group_id.foreign_keys
-    return key.column.table
-
-
-async def _group(
-    session: AsyncSession, actor: Principal, group_id: str, *, make: bool, unpriced: str
-) -> str:
-    """The group, locked against deletion and made when it may be; its id."""
-    groups = _groups()
-    check = Check()
-    check.group_id(group_id, "group_id")
-    if make:
-        check.done()
-    elif check.errors:
-        raise GroupNotFound
-    # The lock keeps the group from being deleted before this transaction ends.
-    found: str | None = await session.scalar(
-        select(groups.c.id)
-        .where(groups.c.id == group_id)
-        .with_for_update(read=True, key_share=True)
-    )
-    if found is not None:
-        return found
-    if not make:
-        raise GroupNotFound(f"There is no group {group_id}.")
-    await session.execute(insert(groups).values(id=group_id, unpriced=unpriced))  # type: ignore[arg-type]  # it is a Table
-    audit.record(
-        session,
-        actor=actor,
-        action="gateway.group.create",
-        subject_type="group",
-        subject_id=group_id,
-        changes={"unpriced": unpriced},
-    )
-    return group_id
-
-
 async def _name_is_free(
     session: AsyncSession, group_id: str, name: str, but: UUID | None = None
 ) -> None:
-    statement = select(Token.id).where(Token.group_id == group_id, Token.name == name)
+    statement = unscoped(
+        select(Token.id).where(Token.group_id == group_id, Token.name == name),
+        "names are unique in a group, whoever sees them",
+    )
     holder = await session.scalar(statement)
     if holder is not None and holder != but:
         raise TokenNameTaken(f"The group {group_id} has a token named {name!r}. Choose another.")
 
 
-async def _locked(session: AsyncSession, token_id: UUID) -> Token:
-    """The token, locked until the transaction ends, so that nothing undoes a revocation."""
-    token = await session.get(Token, token_id, with_for_update=True)
-    if token is None:
+async def _locked(session: AsyncSession, actor: Principal, token_id: UUID) -> Token:
+    """The token, locked until the transaction ends, so that nothing undoes a revocation.
+
+    Raises:
+        TokenNotFound: the caller does not see it.
+        TokenNotYours: they see it, and may not change it.
+    """
+    statement = visible(select(Token).where(Token.id == token_id), actor)
+    token: Token | None = await session.scalar(statement.with_for_update())
+    if token is not None:
+        return token
+    reader = actor.under(GatewayPermission.TOKENS_READ)
+    if await session.scalar(visible(select(Token.id).where(Token.id == token_id), reader)) is None:
         raise TokenNotFound
-    return token
+    raise TokenNotYours
 
 
-def in_state(state: str) -> ColumnElement[bool]:
-    """That a token is in a state at this moment, as :attr:`Token.state` says it."""
-    now = utc_now()
-    enabled = Token.status == "enabled"
+def person_stands() -> ColumnElement[bool]:
+    """That a token has no person, or one who is active and in its group."""
+    member = unscoped(
+        select(User.id)
+        .join(GroupMember, GroupMember.user_id == User.id)
+        .where(
+            GroupMember.group_id == Token.group_id,
+            GroupMember.user_id == Token.user_id,
+            User.status == UserStatus.ACTIVE,
+        )
+        .correlate(Token),
+        "only whether there is one is asked",
+    )
+    return or_(Token.user_id.is_(None), member.exists())
+
+
+def in_state(state: str, at: Any = None) -> ColumnElement[bool]:
+    """That a token is in a state, as :func:`~.reading.state_of` says it; ``at``, by default now,
+    is a moment or what is bound to one.
+    """
+    now = utc_now() if at is None else at
+    works = and_(Token.stopped_at.is_(None), person_stands())
+    enabled = and_(Token.status == "enabled", works)
     expired = and_(Token.expires_at.is_not(None), Token.expires_at <= now)
     alive = or_(Token.expires_at.is_(None), Token.expires_at > now)
     exhausted = and_(Token.quota.is_not(None), Token.used >= Token.quota)
     paid = or_(Token.quota.is_(None), Token.used < Token.quota)
     return {
         "enabled": and_(enabled, alive, paid),
+        "stopped": and_(Token.status == "enabled", not_(works)),
         "expired": and_(enabled, expired),
         "exhausted": and_(enabled, alive, exhausted),
     }.get(state, Token.status == state)

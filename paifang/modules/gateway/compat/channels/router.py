@@ -39,8 +39,8 @@ from paifang.modules.gateway.compat.values import Number, invalid, status_word
 from paifang.modules.gateway.permissions import GatewayPermission
 
 router = APIRouter(tags=[TAG], route_class=EnvelopeRoute)
-READ = require(GatewayPermission.CHANNELS_READ)
-WRITE = require(GatewayPermission.CHANNELS_WRITE)
+READ = require(GatewayPermission.AIPROXY_USE)
+WRITE = require(GatewayPermission.AIPROXY_USE)
 
 AT_ONCE = 8
 """Channels that are tested at the same time."""

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from paifang.core.auth import Caller, require
+from paifang.core.auth import Caller, Principal, require
 from paifang.core.db.request import Db
 from paifang.core.runtime import Runtime
+from paifang.core.scope import visible
 from paifang.modules.gateway.compat.envelope import (
     TAG,
     Envelope,
@@ -33,8 +34,8 @@ from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.settings import GatewaySettings
 
 router = APIRouter(tags=[TAG], route_class=EnvelopeRoute)
-READ = require(GatewayPermission.GROUPS_READ)
-WRITE = require(GatewayPermission.GROUPS_WRITE)
+READ = require(GatewayPermission.AIPROXY_USE)
+WRITE = require(GatewayPermission.AIPROXY_USE)
 
 ORDERS = {
     "id": Group.id,
@@ -48,17 +49,19 @@ ORDERS = {
 
 @router.get("/api/groups/", dependencies=[READ])
 @router.get("/api/groups", dependencies=[READ], include_in_schema=False)
-async def list_groups(session: Db, wanted: Annotated[Paging, Query()]) -> Envelope[ProxyGroups]:
+async def list_groups(
+    session: Db, caller: Caller, wanted: Annotated[Paging, Query()]
+) -> Envelope[ProxyGroups]:
     """Groups."""
-    return answer(await _list(session, GroupSearch(**dict(wanted))))
+    return answer(await _list(session, caller, GroupSearch(**dict(wanted))))
 
 
 @router.get("/api/groups/search", dependencies=[READ])
 async def search_groups(
-    session: Db, wanted: Annotated[GroupSearch, Query()]
+    session: Db, caller: Caller, wanted: Annotated[GroupSearch, Query()]
 ) -> Envelope[ProxyGroups]:
     """Groups by a part of their id, and by status."""
-    return answer(await _list(session, wanted))
+    return answer(await _list(session, caller, wanted))
 
 
 @router.post("/api/group/", dependencies=[WRITE], openapi_extra=body_of(GroupIn))
@@ -82,9 +85,9 @@ async def create_group(
 
 
 @router.get("/api/group/{group_id}", dependencies=[READ])
-async def get_group(session: Db, group_id: GroupId) -> Envelope[ProxyGroup]:
+async def get_group(session: Db, caller: Caller, group_id: GroupId) -> Envelope[ProxyGroup]:
     """One group."""
-    return answer(ProxyGroup.of(await service.get(session, group_id=group_id)))
+    return answer(ProxyGroup.of(await service.get(session, caller=caller, group_id=group_id)))
 
 
 @router.delete("/api/group/{group_id}", dependencies=[WRITE])
@@ -116,8 +119,9 @@ async def set_group_qpm(
     return answer(None)
 
 
-async def _list(session: AsyncSession, wanted: GroupSearch) -> ProxyGroups:
-    statement = select(Group).order_by(ordering(wanted.order, ORDERS), Group.id)
+async def _list(session: AsyncSession, caller: Principal, wanted: GroupSearch) -> ProxyGroups:
+    order = (ordering(wanted.order, ORDERS), Group.id)
+    statement = visible(select(Group), caller).order_by(*order)
     if wanted.keyword:
         statement = statement.where(Group.id.icontains(wanted.keyword, autoescape=True))
     if wanted.status:

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from paifang.core.auth import Caller, require
+from paifang.core.auth import Caller, Principal, require
 from paifang.core.db.request import Db
 from paifang.core.runtime import Runtime
 from paifang.modules.gateway.compat.envelope import TAG, Envelope, EnvelopeRoute, answer
+from paifang.modules.gateway.compat.groups.service import check_group
 from paifang.modules.gateway.compat.lists import Paging, Whole
 from paifang.modules.gateway.compat.logs import service as proxy
 from paifang.modules.gateway.compat.logs.schemas import (
@@ -26,8 +27,8 @@ from paifang.modules.gateway.logs import service
 from paifang.modules.gateway.permissions import GatewayPermission
 
 router = APIRouter(tags=[TAG], route_class=EnvelopeRoute)
-READ = require(GatewayPermission.LOGS_READ)
-WRITE = require(GatewayPermission.LOGS_WRITE)
+READ = require(GatewayPermission.AIPROXY_USE)
+WRITE = require(GatewayPermission.AIPROXY_USE)
 
 MAX_BATCHES = 50
 """Half a million rows in one request; more is for the daily clean-up, or for asking again."""
@@ -35,21 +36,27 @@ MAX_BATCHES = 50
 
 @router.get("/api/logs/", dependencies=[READ])
 @router.get("/api/logs", dependencies=[READ], include_in_schema=False)
-async def list_logs(session: Db, wanted: Annotated[LogFilter, Query()]) -> Envelope[ProxyLogs]:
+async def list_logs(
+    session: Db, caller: Caller, wanted: Annotated[LogFilter, Query()]
+) -> Envelope[ProxyLogs]:
     """Finished calls, the newest first."""
-    return answer(await _list(session, wanted, wanted.group))
+    return answer(await _list(session, caller, wanted, wanted.group))
 
 
 @router.get("/api/logs/search", dependencies=[READ])
-async def search_logs(session: Db, wanted: Annotated[LogSearch, Query()]) -> Envelope[ProxyLogs]:
+async def search_logs(
+    session: Db, caller: Caller, wanted: Annotated[LogSearch, Query()]
+) -> Envelope[ProxyLogs]:
     """Finished calls by a keyword."""
-    return answer(await _list(session, wanted, wanted.group_id))
+    return answer(await _list(session, caller, wanted, wanted.group_id))
 
 
 @router.get("/api/logs/stat", dependencies=[READ])
-async def sum_logs(session: Db, wanted: Annotated[StatFilter, Query()]) -> Envelope[ProxyStat]:
+async def sum_logs(
+    session: Db, caller: Caller, wanted: Annotated[StatFilter, Query()]
+) -> Envelope[ProxyStat]:
     """What calls cost together."""
-    cost = await proxy.total_cost(session, **_narrowed(wanted), group=wanted.group)
+    cost = await proxy.total_cost(session, caller=caller, **_narrowed(wanted), group=wanted.group)
     return answer(ProxyStat(quota=amount(cost)))
 
 
@@ -79,7 +86,7 @@ async def delete_logs(
         async with runtime.db.transaction() as session:
             if number == 0:
                 service.record_deletion(session, actor=caller, before=before)
-            count = await service.prune(session, older_than=before)
+            count = await service.prune(session, older_than=before, caller=caller)
         deleted += count
         if count < service.PRUNE_BATCH:
             break
@@ -88,18 +95,20 @@ async def delete_logs(
 
 @router.get("/api/log/{group_id}", dependencies=[READ])
 async def list_group_logs(
-    session: Db, group_id: GroupId, wanted: Annotated[GroupLogFilter, Query()]
+    session: Db, caller: Caller, group_id: GroupId, wanted: Annotated[GroupLogFilter, Query()]
 ) -> Envelope[ProxyLogs]:
     """Finished calls of a group, the newest first."""
-    return answer(await _list(session, wanted, group_id))
+    await check_group(session, caller, group_id)
+    return answer(await _list(session, caller, wanted, group_id))
 
 
 @router.get("/api/log/{group_id}/search", dependencies=[READ])
 async def search_group_logs(
-    session: Db, group_id: GroupId, wanted: Annotated[GroupLogSearch, Query()]
+    session: Db, caller: Caller, group_id: GroupId, wanted: Annotated[GroupLogSearch, Query()]
 ) -> Envelope[ProxyLogs]:
     """Finished calls of a group by a keyword."""
-    return answer(await _list(session, wanted, group_id))
+    await check_group(session, caller, group_id)
+    return answer(await _list(session, caller, wanted, group_id))
 
 
 def _narrowed(wanted: Narrowed) -> dict[str, Any]:
@@ -117,9 +126,12 @@ def _narrowed(wanted: Narrowed) -> dict[str, Any]:
     }
 
 
-async def _list(session: AsyncSession, wanted: GroupLogFilter, group: str | None) -> ProxyLogs:
+async def _list(
+    session: AsyncSession, caller: Principal, wanted: GroupLogFilter, group: str | None
+) -> ProxyLogs:
     logs, total = await proxy.find(
         session,
+        caller=caller,
         paging=wanted,
         **_narrowed(wanted),
         group=group,

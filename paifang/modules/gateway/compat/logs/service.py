@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from paifang.core.auth import Principal
+from paifang.core.scope import unscoped, visible
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.compat.lists import Paging, fetch, ordering
 from paifang.modules.gateway.compat.logs.schemas import ProxyLog
@@ -67,7 +69,7 @@ _NUMBERED: dict[str, tuple[type[Token] | type[Channel], Any]] = {
 
 
 async def find(
-    session: AsyncSession, *, paging: Paging, **filters: Unpack[Filters]
+    session: AsyncSession, *, caller: Principal, paging: Paging, **filters: Unpack[Filters]
 ) -> tuple[list[ProxyLog], int]:
     """A page of logs with the numbers of their tokens and channels, and the bounded total.
 
@@ -75,7 +77,7 @@ async def find(
         Invalid: there is no such order.
     """
     order = (ordering(paging.order, ORDERS), Log.id.desc())
-    statement = await _filtered(session, select(Log), filters)
+    statement = await _filtered(session, visible(select(Log), caller), filters)
     rows, total = await fetch(session, statement.order_by(*order), paging)
     tokens = await _numbers(session, Token, (row.token_id for row in rows))
     channels = await _numbers(session, Channel, (row.channel_id for row in rows))
@@ -92,9 +94,13 @@ async def find(
     return shown, total
 
 
-async def total_cost(session: AsyncSession, **filters: Unpack[Filters]) -> int:
+async def total_cost(
+    session: AsyncSession, *, caller: Principal, **filters: Unpack[Filters]
+) -> int:
     """Nanos that logs cost together."""
-    statement = await _filtered(session, select(func.sum(Log.cost)), filters)
+    statement = await _filtered(
+        session, visible(select(func.sum(Log.cost)), caller, of=Log), filters
+    )
     return int(await session.scalar(statement) or 0)
 
 
@@ -105,7 +111,11 @@ async def _filtered(session: AsyncSession, statement: Select[Any], filters: Filt
             statement = statement.where(column == given[name])
     for name, (table, key) in _NUMBERED.items():
         if name in given:
-            found = await session.scalar(select(table.id).where(table.number == given[name]))
+            numbered = unscoped(
+                select(table.id).where(table.number == given[name]),
+                "a number stands for an id in the logs, which are scoped",
+            )
+            found = await session.scalar(numbered)
             statement = statement.where(false() if found is None else key == str(found))
     if "code" in given:
         statement = statement.where(_has_status(given["code"]))
@@ -131,7 +141,10 @@ async def _numbers(
     session: AsyncSession, table: type[Token] | type[Channel], ids: Iterable[str | None]
 ) -> dict[str, int]:
     """Numbers by id; ids of what is gone are absent."""
-    statement = select(table.id, table.number).where(table.id.in_(_uuids(ids)))
+    statement = unscoped(
+        select(table.id, table.number).where(table.id.in_(_uuids(ids))),
+        "a number stands for an id in the logs, which are scoped",
+    )
     return {str(key): number for key, number in await session.execute(statement)}
 
 

@@ -22,8 +22,8 @@ from paifang.modules.gateway.prices import service as prices
 from paifang.modules.gateway.settings import GatewaySettings
 
 router = APIRouter(tags=[TAG], route_class=EnvelopeRoute)
-READ = require(GatewayPermission.PRICES_READ)
-WRITE = require(GatewayPermission.PRICES_WRITE)
+READ = require(GatewayPermission.AIPROXY_USE)
+WRITE = require(GatewayPermission.AIPROXY_USE)
 
 
 @router.get("/api/option/", dependencies=[READ])

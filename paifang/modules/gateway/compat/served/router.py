@@ -14,8 +14,8 @@ from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.prices import service as prices
 
 router = APIRouter(tags=[TAG], route_class=EnvelopeRoute)
-CHANNELS = require(GatewayPermission.CHANNELS_READ)
-PRICES = require(GatewayPermission.PRICES_READ)
+CHANNELS = require(GatewayPermission.AIPROXY_USE)
+PRICES = require(GatewayPermission.AIPROXY_USE)
 
 TypeNumber = Annotated[int, Path(description="The number of the kind of upstream.")]
 

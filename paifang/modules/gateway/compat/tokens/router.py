@@ -17,6 +17,7 @@ from paifang.modules.gateway.compat.envelope import (
     reader,
     spoken,
 )
+from paifang.modules.gateway.compat.groups.service import check_group
 from paifang.modules.gateway.compat.tokens import service as proxy
 from paifang.modules.gateway.compat.tokens.schemas import (
     GroupTokenFilter,
@@ -35,8 +36,8 @@ from paifang.modules.gateway.settings import GatewaySettings
 from paifang.modules.gateway.tokens import service
 
 router = APIRouter(tags=[TAG], route_class=EnvelopeRoute)
-READ = require(GatewayPermission.TOKENS_READ)
-WRITE = require(GatewayPermission.TOKENS_WRITE)
+READ = require(GatewayPermission.AIPROXY_USE)
+WRITE = require(GatewayPermission.AIPROXY_USE)
 
 SentToken = Annotated[TokenIn, Depends(reader(TokenIn))]
 SentStatus = Annotated[StatusIn, Depends(reader(StatusIn))]
@@ -46,24 +47,26 @@ SentName = Annotated[NameIn, Depends(reader(NameIn))]
 @router.get("/api/tokens/", dependencies=[READ])
 @router.get("/api/tokens", dependencies=[READ], include_in_schema=False)
 async def list_tokens(
-    session: Db, wanted: Annotated[TokenFilter, Query()]
+    session: Db, caller: Caller, wanted: Annotated[TokenFilter, Query()]
 ) -> Envelope[ProxyTokens]:
     """Tokens of all groups."""
-    return answer(await _list(session, TokenSearch(**dict(wanted))))
+    return answer(await _list(session, caller, TokenSearch(**dict(wanted))))
 
 
 @router.get("/api/tokens/search", dependencies=[READ])
 async def search_tokens(
-    session: Db, wanted: Annotated[TokenSearch, Query()]
+    session: Db, caller: Caller, wanted: Annotated[TokenSearch, Query()]
 ) -> Envelope[ProxyTokens]:
     """Tokens of all groups by name, group or key."""
-    return answer(await _list(session, wanted))
+    return answer(await _list(session, caller, wanted))
 
 
 @router.get("/api/tokens/{number}", dependencies=[READ])
-async def get_token(session: Db, number: Number) -> Envelope[ProxyToken]:
+async def get_token(session: Db, caller: Caller, number: Number) -> Envelope[ProxyToken]:
     """One token."""
-    return answer(ProxyToken.of(await service.find_by_number(session, number=number)))
+    return answer(
+        ProxyToken.of(await service.find_by_number(session, caller=caller, number=number))
+    )
 
 
 @router.put("/api/tokens/{number}", dependencies=[WRITE], openapi_extra=body_of(TokenIn))
@@ -101,10 +104,11 @@ async def set_token_name(
 
 @router.get("/api/token/{group_id}", dependencies=[READ])
 async def list_group_tokens(
-    session: Db, group_id: GroupId, wanted: Annotated[GroupTokenFilter, Query()]
+    session: Db, caller: Caller, group_id: GroupId, wanted: Annotated[GroupTokenFilter, Query()]
 ) -> Envelope[ProxyTokens]:
     """Tokens of a group; none when there is no such group."""
-    return answer(await _list(session, TokenSearch(**dict(wanted), group=group_id)))
+    await check_group(session, caller, group_id)
+    return answer(await _list(session, caller, TokenSearch(**dict(wanted), group=group_id)))
 
 
 @router.post("/api/token/{group_id}", dependencies=[WRITE], openapi_extra=body_of(TokenIn))
@@ -138,16 +142,19 @@ async def create_token(
 
 @router.get("/api/token/{group_id}/search", dependencies=[READ])
 async def search_group_tokens(
-    session: Db, group_id: GroupId, wanted: Annotated[GroupTokenSearch, Query()]
+    session: Db, caller: Caller, group_id: GroupId, wanted: Annotated[GroupTokenSearch, Query()]
 ) -> Envelope[ProxyTokens]:
     """Tokens of a group by name or key."""
-    return answer(await _list(session, TokenSearch(**dict(wanted), group=group_id)))
+    await check_group(session, caller, group_id)
+    return answer(await _list(session, caller, TokenSearch(**dict(wanted), group=group_id)))
 
 
 @router.get("/api/token/{group_id}/{number}", dependencies=[READ])
-async def get_group_token(session: Db, group_id: GroupId, number: Number) -> Envelope[ProxyToken]:
+async def get_group_token(
+    session: Db, caller: Caller, group_id: GroupId, number: Number
+) -> Envelope[ProxyToken]:
     """One token of a group."""
-    token = await service.find_by_number(session, number=number, group_id=group_id)
+    token = await service.find_by_number(session, caller=caller, number=number, group_id=group_id)
     return answer(ProxyToken.of(token))
 
 
@@ -192,9 +199,10 @@ async def set_group_token_name(
     return answer(None)
 
 
-async def _list(session: AsyncSession, wanted: TokenSearch) -> ProxyTokens:
+async def _list(session: AsyncSession, caller: Principal, wanted: TokenSearch) -> ProxyTokens:
     rows, total = await proxy.find(
         session,
+        caller=caller,
         paging=wanted,
         group=wanted.group,
         status=wanted.status,
@@ -212,7 +220,7 @@ async def _update(
     sent: TokenIn,
     group_id: str | None = None,
 ) -> ProxyToken:
-    token = await service.find_by_number(session, number=number, group_id=group_id)
+    token = await service.find_by_number(session, caller=caller, number=number, group_id=group_id)
     values = proxy.changes(sent, token)
     with spoken(proxy.NAMES):
         token = await service.update(session, actor=caller, token_id=token.id, **values)
@@ -227,7 +235,7 @@ async def _set_status(
     group_id: str | None = None,
 ) -> None:
     word = status_word(status)
-    token = await service.find_by_number(session, number=number, group_id=group_id)
+    token = await service.find_by_number(session, caller=caller, number=number, group_id=group_id)
     if word == "enabled":
         proxy.may_be_enabled(token)
     await service.update(session, actor=caller, token_id=token.id, status=word)
@@ -236,5 +244,5 @@ async def _set_status(
 async def _delete(
     session: AsyncSession, caller: Principal, number: int, group_id: str | None = None
 ) -> None:
-    token = await service.find_by_number(session, number=number, group_id=group_id)
+    token = await service.find_by_number(session, caller=caller, number=number, group_id=group_id)
     await service.delete(session, actor=caller, token_id=token.id)

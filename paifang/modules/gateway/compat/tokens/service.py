@@ -5,6 +5,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from paifang.core.auth import Principal
+from paifang.core.scope import visible
 from paifang.modules.gateway.compat.errors import TokenSpent
 from paifang.modules.gateway.compat.lists import Paging, fetch, moment_or_never, ordering
 from paifang.modules.gateway.compat.tokens.schemas import HIDDEN, STATES, ProxyToken, TokenIn
@@ -31,6 +33,7 @@ ORDERS = {
 async def find(
     session: AsyncSession,
     *,
+    caller: Principal,
     paging: Paging,
     group: str | None = None,
     status: int | None = None,
@@ -42,6 +45,7 @@ async def find(
 
     Args:
         session: Any session.
+        caller: Whoever asks.
         paging: Which page, in which order.
         group: Of one group.
         status: A number of :data:`STATES`; None or 0: any.
@@ -52,7 +56,8 @@ async def find(
     Raises:
         Invalid: there is no such status or order.
     """
-    statement = select(Token).order_by(ordering(paging.order, ORDERS), Token.number)
+    order = (ordering(paging.order, ORDERS), Token.number)
+    statement = visible(select(Token), caller).order_by(*order)
     if group:
         statement = statement.where(Token.group_id == group)
     if status:

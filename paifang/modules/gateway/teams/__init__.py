@@ -1,0 +1,1 @@
+"""Teams: the people of a group, who invites them, and who answers for it."""

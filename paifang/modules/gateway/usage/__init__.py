@@ -1,0 +1,1 @@
+"""Usage: what calls came to, by the hour, for charts and overviews."""
