@@ -17,8 +17,10 @@ LONGEST = 128
 """Characters; the whole password counts, nothing is cut off."""
 PIECES = 3
 SHORTEST_PIECE = 4
-LONGEST_PIECE = 32
-LONGEST_REPEATED = 12
+LONGEST_PIECE = 24
+LEFT_OVER = 3
+"""Characters that may stand between and around the pieces."""
+LONGEST_REPEATED = 16
 HOUSE = ("paifang", "password", "passphrase")
 _RUNS = (
     "01234567890123456789",
@@ -91,9 +93,11 @@ def _known_words(about: Iterable[str]) -> frozenset[str]:
 
 
 def _is_made_of(text: str, words: frozenset[str]) -> bool:
-    """Whether at most :data:`PIECES` known pieces make up all of it, leaving up to three over."""
+    """Whether at most :data:`PIECES` known pieces make up all of it, with a little left over."""
     if _is_pattern(text):
         return True
+    if len(text) > PIECES * LONGEST_PIECE + LEFT_OVER:
+        return False  # and nobody makes us look for long
     known = common()
     length = len(text)
     # best[i]: fewest pieces that make up the first i characters, with what was left over.
@@ -101,7 +105,7 @@ def _is_made_of(text: str, words: frozenset[str]) -> bool:
     best[0] = {0: 0}
     for start in range(length):
         for left, pieces in best[start].items():
-            if left < 3:
+            if left < LEFT_OVER:
                 _keep(best[start + 1], left + 1, pieces)
             if pieces == PIECES:
                 continue

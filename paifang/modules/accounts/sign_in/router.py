@@ -1,5 +1,6 @@
 """The API of signing in."""
 
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
@@ -15,7 +16,12 @@ from paifang.modules.accounts.entry.guard import own_pages
 from paifang.modules.accounts.entry.service import Entry
 from paifang.modules.accounts.sign_in import service
 from paifang.modules.accounts.sign_in.errors import FactorRequired
-from paifang.modules.accounts.sign_in.schemas import FactorNeeded, PasswordSignIn, ProgramTokens
+from paifang.modules.accounts.sign_in.schemas import (
+    FactorNeeded,
+    PasswordSignIn,
+    ProgramRefusal,
+    ProgramTokens,
+)
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
@@ -53,7 +59,14 @@ class OAuthRoute(APIRoute):
 programs = APIRouter(prefix="/auth", tags=["auth"], route_class=OAuthRoute)
 
 
-@programs.post("/token", dependencies=[public()])
+@programs.post(
+    "/token",
+    dependencies=[public()],
+    responses={
+        status: {"model": ProgramRefusal, "description": HTTPStatus(status).phrase}
+        for status in (400, 429, 503)
+    },
+)
 async def token(
     request: Request,
     grant_type: Annotated[str, Form(max_length=32, pattern="^(password|refresh_token)$")],

@@ -30,3 +30,10 @@ class ProgramTokens(BaseModel):
     token_type: str
     expires_in: int
     refresh_token: str
+
+
+class ProgramRefusal(BaseModel):
+    """Why a program gets no tokens, in OAuth's form (RFC 6749, section 5.2)."""
+
+    error: str
+    error_description: str
