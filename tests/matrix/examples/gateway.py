@@ -225,6 +225,8 @@ async def _(world: World) -> Example:
 @example("ai-proxy.sum_logs")
 @example("ai-proxy.list_consume_errors")
 @example("logs.list_logs")
+@example("usage.get_usage")
+@example("usage.get_overview")
 async def _(world: World) -> Example:
     return Example()
 

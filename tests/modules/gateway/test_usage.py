@@ -15,8 +15,8 @@ from paifang.core.db import Database
 from paifang.modules.gateway.logs.models import Log
 from paifang.modules.gateway.logs.rows import row_of
 from paifang.modules.gateway.usage import rolling
+from paifang.modules.gateway.usage.figures import percentile
 from paifang.modules.gateway.usage.periods import Period
-from paifang.modules.gateway.usage.service import percentile
 
 START = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 NOW = timedelta(0)
@@ -55,7 +55,7 @@ async def test_sums_are_the_same_before_while_and_after_they_are_stored(
         {"group_id": "b", "model": "m1", "status": 429, "outcome": "refused", "input": 0},
     ]
     await log_calls(db, *(dict(one) for one in calls))
-    asked = [
+    asked: list[dict[str, Any]] = [
         {},
         {"by": "model", "step": "hour"},
         {"by": "group"},

@@ -11,6 +11,7 @@ from paifang.core.db.request import Db
 from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.settings import GatewaySettings
 from paifang.modules.gateway.usage import service
+from paifang.modules.gateway.usage.figures import Sums
 from paifang.modules.gateway.usage.periods import Period
 from paifang.modules.gateway.usage.schemas import (
     ChannelHealth,
@@ -114,7 +115,7 @@ async def list_channel_health(session: Db, caller: Caller) -> list[ChannelHealth
         ChannelHealth(
             channel_id=one.key,
             name=one.label,
-            hour=UsageSums.of(lately.get(one.key, service.Sums())),
+            hour=UsageSums.of(lately.get(one.key, Sums())),
             day=UsageSums.of(one.totals),
         )
         for one in found["day"]

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from paifang.core.db import utc_now
 from paifang.modules.gateway.changes import PRINTABLE_PATTERN
 from paifang.modules.gateway.fields import MoneyOut
+from paifang.modules.gateway.usage.figures import Series, Sums
 from paifang.modules.gateway.usage.periods import Period
-from paifang.modules.gateway.usage.service import Series, Sums
 
 Text = Annotated[str, Field(max_length=128, pattern=PRINTABLE_PATTERN)]
 By = Literal["model", "group", "token", "channel", "none"]
