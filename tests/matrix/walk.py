@@ -19,6 +19,7 @@ there is told 404. A list of such rows says in ``shows`` a text that only they h
 import asyncio
 import importlib
 import pkgutil
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,6 @@ from fastapi.routing import APIRoute
 from sqlalchemy import delete, insert, select
 from starlette.types import Message, Receive, Scope, Send
 
-from doubles.callers import authorization, person_by_header
 from paifang.api import create_api, operation_id, routers
 from paifang.core.auth import Principal, declared_access
 from paifang.core.ids import uuid7
@@ -38,6 +38,10 @@ from paifang.core.runtime import Runtime
 from paifang.modules.access.departments.models import Department
 from paifang.modules.access.roles.models import Role, RolePermission, UserRole
 from paifang.modules.access.roles.service import declared, seed
+from paifang.modules.accounts.entry.service import tokens_of
+from paifang.modules.accounts.sessions import service as sessions
+from paifang.modules.accounts.sessions.tokens import Access
+from paifang.modules.accounts.settings import AccountsSettings
 from paifang.modules.accounts.users.models import User
 from paifang.registry import MODULES
 
@@ -51,11 +55,15 @@ class Example:
     json: Any = None
     form: Mapping[str, Any] | None = None
     files: Any = None
+    content: bytes | None = None
+    """A body that is neither JSON nor a form; ``headers`` say what it is."""
     headers: Mapping[str, str] = field(default_factory=dict)
     hidden: bool = False
     """The row that the path names is the stranger's: it is outside of other people's scope."""
     shows: str | None = None
     """A text in the answer that tells of the stranger's row."""
+    mine: "Callable[[World, UUID], Awaitable[Mapping[str, Any]]] | None" = None
+    """For what is about oneself: makes a row of the caller's own, and what the path names it by."""
     endless: bool = False
     """The answer is a stream that ends when the client leaves."""
 
@@ -149,7 +157,8 @@ class World:
         self.db = runtime.db
         self.operator = OPERATOR
         self.home = self.far = self.stranger = UUID(int=0)
-        runtime.authenticators = (person_by_header, *runtime.authenticators)
+        self.people: dict[str, UUID] = {}
+        """Who has signed in, by the header that they send."""
 
     async def found(self) -> "World":
         """Make what is always there."""
@@ -204,9 +213,24 @@ class World:
 
     # --- callers ---
 
+    async def session_of(self, user_id: UUID) -> UUID:
+        """A session of somebody's, who has proved at this moment who they are."""
+        async with self.db.transaction() as session:
+            begun = await sessions.begin(
+                session,
+                user_id=user_id,
+                methods=["password"],
+                origin=sessions.Origin("127.0.0.1", "walk"),
+                settings=self.runtime.settings.area(AccountsSettings),
+            )
+        return begun.id
+
     async def sign_in(self, user_id: UUID) -> dict[str, str]:
-        """The headers of somebody who has signed in."""
-        return authorization(user_id)
+        """The headers of somebody who has signed in; whether they still may is not asked here."""
+        access = Access(user_id, await self.session_of(user_id))
+        header = f"Bearer {tokens_of(self.runtime).access(access, now=time.time())}"
+        self.people[header] = user_id
+        return {"Authorization": header}
 
     async def member(self) -> dict[str, str]:
         """Somebody without any role but ``member``."""
@@ -250,16 +274,21 @@ class World:
     ) -> httpx.Response:
         """Call a route as somebody; without headers as nobody."""
         app: Any = the_app(self.runtime)
+        path = dict(made.path)
+        caller = self.people.get((headers or {}).get("Authorization", ""))
+        if made.mine is not None and caller is not None:
+            path |= await made.mine(self, caller)
         if made.endless:
             app = _first_piece_of(app)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://paifang.test") as client:
             return await client.request(
                 route.method,
-                route.template.format(**made.path),
+                route.template.format(**path),
                 params=dict(made.query) or None,
                 json=made.json,
                 data=made.form,
+                content=made.content,
                 files=made.files,
                 headers={**(headers or {}), **made.headers},
             )

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from modules.accounts.jobs import work
 from modules.accounts.people import OTHER_PASSWORD, PASSWORD, People, code, sign_in, solved
 from paifang.core.db import utc_now
+from paifang.core.ids import uuid7
 from paifang.core.outbox import Outbox
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts.factors import service as factors
@@ -295,5 +296,9 @@ async def test_a_key_has_no_password_to_change(browser: Browser, runtime: Runtim
     client = browser()
     client.headers["authorization"] = f"Bearer {key}"
     body = {"password": OTHER_PASSWORD, "current": PASSWORD}
-    assert code(await client.post("/account/password", json=body)) == (404, "user_not_found")
+    assert code(await client.post("/account/password", json=body)) == (409, "no_person")
+    other = {"email": "anna@example.org"}
+    assert code(await client.post("/account/email", json=other)) == (409, "no_person")
+    nobodys = f"/account/sessions/{uuid7()}"
+    assert code(await client.delete(nobodys)) == (409, "no_person")
     assert code(await client.get("/account")) == (409, "no_person")

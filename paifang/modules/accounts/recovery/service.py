@@ -29,6 +29,7 @@ from paifang.modules.accounts.recovery.errors import WrongPassword
 from paifang.modules.accounts.recovery.events import EmailChangeAsked, ResetAsked
 from paifang.modules.accounts.sessions import service as sessions
 from paifang.modules.accounts.sessions.agents import device_name
+from paifang.modules.accounts.sessions.errors import NoPerson
 from paifang.modules.accounts.settings import AccountsSettings
 from paifang.modules.accounts.sign_in.service import check_own
 from paifang.modules.accounts.sign_up.service import may_ask
@@ -96,6 +97,7 @@ async def change_password(
     All other sessions end.
 
     Raises:
+        NoPerson: a key has no password.
         WrongPassword: the present one is another.
         ReauthenticationRequired: it was not given, and the last proof is old.
         WeakPassword: it says why.
@@ -137,11 +139,13 @@ async def ask_new_email(
     Whether the new one has an account is told to nobody but who reads its mail.
 
     Raises:
+        NoPerson: a key has no address.
         ReauthenticationRequired: the last proof of who one is is old.
     """
     settings = runtime.settings.area(AccountsSettings)
+    user_id = _own(caller)
     await sessions.need_recent(session, session_id=caller.session_id, settings=settings)
-    user = await users.by_id(session, user_id=_own(caller), lock=True)
+    user = await users.by_id(session, user_id=user_id, lock=True)
     if user is None:
         raise UserNotFound
     await links.drop_of(session, user_id=user.id, purposes=[Purpose.EMAIL])
@@ -268,7 +272,7 @@ async def _of_link(session: AsyncSession, link: MailLink) -> User:
 
 def _own(caller: Principal) -> UUID:
     if caller.user_id is None:
-        raise UserNotFound("A key is no person: sign in.")
+        raise NoPerson
     return caller.user_id
 
 

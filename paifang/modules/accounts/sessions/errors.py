@@ -1,6 +1,6 @@
 """How sessions refuse."""
 
-from paifang.core.errors import AppError, Forbidden, NotFound, Unauthenticated
+from paifang.core.errors import AppError, Conflict, Forbidden, NotFound, Unauthenticated
 
 
 class SessionEnded(Unauthenticated):
@@ -8,6 +8,13 @@ class SessionEnded(Unauthenticated):
 
     code = "session_ended"
     title = "The session has ended; sign in again"
+
+
+class NoPerson(Conflict):
+    """A key has no account of its own: only somebody who has signed in does."""
+
+    code = "no_person"
+    title = "Sign in to have an account of your own"
 
 
 class SessionNotFound(NotFound):

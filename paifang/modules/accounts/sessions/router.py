@@ -9,7 +9,7 @@ from paifang.core.auth import Caller, require
 from paifang.core.db.request import Db
 from paifang.modules.accounts.permissions import AccountsPermission
 from paifang.modules.accounts.sessions import service
-from paifang.modules.accounts.sessions.errors import SessionNotFound
+from paifang.modules.accounts.sessions.errors import NoPerson
 from paifang.modules.accounts.sessions.schemas import SessionRead
 from paifang.modules.accounts.sessions.shown import shown
 from paifang.modules.accounts.settings import AccountsSettings
@@ -32,7 +32,7 @@ async def list_sessions(request: Request, session: Db, caller: Caller) -> list[S
 async def end_session(session: Db, caller: Caller, session_id: UUID) -> None:
     """End one of your sessions, on whichever device; at once."""
     if caller.user_id is None:
-        raise SessionNotFound
+        raise NoPerson
     await service.end(
         session, session_id=session_id, user_id=caller.user_id, reason=service.Ended.ENDED
     )
