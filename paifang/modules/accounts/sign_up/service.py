@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -45,6 +45,8 @@ from paifang.modules.accounts.users.models import User, UserStatus
 BY_MAIL = "mail"
 INVITED = Principal(id="invitation", name="Invitation", kind="operator", all_permissions=True)
 """Who gives an invited person the roles that whoever invited them chose and could give."""
+UNCONFIRMED = timedelta(days=9)
+"""After so long nobody can confirm an account any more, nor ask for the mail again."""
 ASKS_AN_HOUR = 20
 """Mails that one address may ask us to send, of whichever kind."""
 
@@ -216,6 +218,31 @@ async def pending_user(session: AsyncSession, *, email: str, locale: str) -> Use
             raise
         return found
     return made
+
+
+async def forget_unconfirmed(session: AsyncSession) -> int:
+    """Delete accounts that were asked for and never confirmed; how many.
+
+    Those that an administrator made wait on: their invitation says so.
+    """
+    found = await session.scalars(
+        unscoped(
+            select(User.id).where(
+                User.status == UserStatus.PENDING,
+                User.email_verified_at.is_(None),
+                User.created_at < utc_now() - UNCONFIRMED,
+                User.id.not_in(select(Invitation.user_id).where(Invitation.user_id.is_not(None))),
+                User.id.not_in(select(UserRole.user_id)),
+            ),
+            "nobody has ever used them",
+        ).limit(1000)
+    )
+    ids = list(found)
+    for user_id in ids:
+        await links.drop_of(session, user_id=user_id)
+    gone = unscoped(delete(User).where(User.id.in_(ids)), "nobody has ever used them")
+    await session.execute(gone, execution_options={"synchronize_session": False})
+    return len(ids)
 
 
 async def _invited(session: AsyncSession, token: str | None, email: str) -> Invitation | None:
