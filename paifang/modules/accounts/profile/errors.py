@@ -1,10 +1,5 @@
 """How the profile refuses."""
 
-from paifang.core.errors import Conflict
+from paifang.modules.accounts.users.errors import NoPerson
 
-
-class NoPerson(Conflict):
-    """A key has no profile: only somebody who has signed in does."""
-
-    code = "no_person"
-    title = "Sign in to have an account of your own"
+__all__ = ["NoPerson"]

@@ -15,3 +15,10 @@ class EmailTaken(Conflict):
 
     code = "email_taken"
     title = "Another account has this mail address"
+
+
+class NoPerson(Conflict):
+    """A key has no account of its own: only somebody who has signed in does."""
+
+    code = "no_person"
+    title = "Sign in to have an account of your own"
