@@ -30,7 +30,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import delete, insert, select
 from starlette.types import Message, Receive, Scope, Send
 
-from doubles.callers import authorization, person_by_header
+from doubles.callers import authorization, person_by_header, user_of
 from paifang.api import create_api, operation_id, routers
 from paifang.core.auth import Principal, declared_access
 from paifang.core.ids import uuid7
@@ -56,6 +56,8 @@ class Example:
     """The row that the path names is the stranger's: it is outside of other people's scope."""
     shows: str | None = None
     """A text in the answer that tells of the stranger's row."""
+    mine: "Callable[[World, UUID], Awaitable[Mapping[str, Any]]] | None" = None
+    """For what is about oneself: makes a row of the caller's own, and what the path names it by."""
     endless: bool = False
     """The answer is a stream that ends when the client leaves."""
 
@@ -250,13 +252,17 @@ class World:
     ) -> httpx.Response:
         """Call a route as somebody; without headers as nobody."""
         app: Any = the_app(self.runtime)
+        path = dict(made.path)
+        caller = user_of(headers or {})
+        if made.mine is not None and caller is not None:
+            path |= await made.mine(self, caller)
         if made.endless:
             app = _first_piece_of(app)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://paifang.test") as client:
             return await client.request(
                 route.method,
-                route.template.format(**made.path),
+                route.template.format(**path),
                 params=dict(made.query) or None,
                 json=made.json,
                 data=made.form,
