@@ -19,7 +19,7 @@ from paifang.modules.accounts.ceremonies.models import Ceremony
 
 MINUTES = 10
 """How long one waits for its end."""
-PER_ADDRESS = 60
+PER_ADDRESS = 300
 """How many may be waiting that began at one address: a stranger can't fill the table."""
 
 

@@ -20,6 +20,11 @@ class Denied(Exception):
     """The provider said no; its own code says why."""
 
 
+def shown(text: str) -> str:
+    """What a provider wrote, as far as it can be seen and kept."""
+    return "".join(character for character in text if character.isprintable()).strip()[:255]
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """Somebody's account at another service."""
@@ -110,8 +115,8 @@ async def account(directory: Directory, provider: Provider, trip: Trip, *, code:
             issuer=provider.issuer,
             subject=found.subject,
             email=found.email,
-            name=found.name,
-            label=found.login,
+            name=shown(found.name),
+            label=shown(found.login),
         )
     metadata = await directory.metadata(provider)
     answer = await _exchange(
@@ -183,7 +188,7 @@ def _granted(answer: Answer) -> dict[str, Any]:
         raise OutboundError(f"the token endpoint answered {answer.status}")
     body = answer.json()
     if answer.status != 200 or "error" in body:
-        raise Denied(str(body.get("error", answer.status))[:64])
+        raise Denied(shown(str(body.get("error", answer.status)))[:64])
     return body
 
 
@@ -210,7 +215,7 @@ def _email(claims: dict[str, Any]) -> str | None:
 
 def _text(claims: dict[str, Any], name: str) -> str | None:
     value = claims.get(name)
-    return value.strip()[:255] or None if isinstance(value, str) else None
+    return shown(value) or None if isinstance(value, str) else None
 
 
 def _number(value: Any) -> float | None:

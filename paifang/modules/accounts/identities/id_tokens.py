@@ -71,6 +71,18 @@ def _check(claims: dict[str, Any], provider: Provider, nonce: str, now: float) -
     party = claims.get("azp", provider.client_id if len(audiences) == 1 else None)
     if party != provider.client_id:
         raise BadIdToken("it was given to somebody else")
+    _check_times(claims, now)
+    told = claims.get("nonce")
+    if not isinstance(told, str) or not hmac.compare_digest(told.encode(), nonce.encode()):
+        raise BadIdToken("it is of another sign-in")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= 255:
+        raise BadIdToken("it names nobody")
+    if not subject.isascii() or not subject.isprintable():
+        raise BadIdToken("its name for somebody is no name")
+
+
+def _check_times(claims: dict[str, Any], now: float) -> None:
     for name in ("exp", "iat"):
         if isinstance(claims.get(name), bool) or not isinstance(claims.get(name), int | float):
             raise BadIdToken(f"{name} is missing")
@@ -78,12 +90,6 @@ def _check(claims: dict[str, Any], provider: Provider, nonce: str, now: float) -
         raise BadIdToken("it is over")
     if max(claims["iat"], _number(claims.get("nbf"))) > now + LEEWAY:
         raise BadIdToken("it is of the future")
-    told = claims.get("nonce")
-    if not isinstance(told, str) or not hmac.compare_digest(told.encode(), nonce.encode()):
-        raise BadIdToken("it is of another sign-in")
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isascii():
-        raise BadIdToken("it names nobody")
 
 
 def _number(value: Any) -> float:

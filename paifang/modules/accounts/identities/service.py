@@ -22,6 +22,7 @@ from paifang.modules.accounts.entry.service import Entry, person
 from paifang.modules.accounts.factors import service as factors
 from paifang.modules.accounts.factors.models import Identity
 from paifang.modules.accounts.factors.notices import Change, tell
+from paifang.modules.accounts.fields import as_email
 from paifang.modules.accounts.identities import trips
 from paifang.modules.accounts.identities.errors import (
     IdentityNotFound,
@@ -201,12 +202,13 @@ async def _new(
 ) -> User:
     account = back.account
     name = trips.provider_of(runtime, back.provider_id).name
-    if account.email is None:
+    email = _address(account.email)
+    if email is None:
         raise IdentityWithoutEmail(
             f"{name} tells no mail address that it has verified. Sign up with an address and a "
             f"password, then link {name} on your security page."
         )
-    found = await users.by_email(session, email=account.email)
+    found = await users.by_email(session, email=email)
     # One that waits for its address to be verified has nothing that anybody could have prepared.
     if found is not None and found.email_verified_at is not None:
         raise IdentityNotLinked(
@@ -217,13 +219,21 @@ async def _new(
     user = await take_in(
         session,
         runtime=runtime,
-        email=account.email,
+        email=email,
         display_name=account.name,
         locale=locale,
         invitation=invitation,
     )
     await _linked(session, actor=person(user), user=user, back=back)
     return user
+
+
+def _address(email: str | None) -> str | None:
+    """A verified address, if mail can be sent to it."""
+    try:
+        return None if email is None else as_email(email)
+    except ValueError:
+        return None
 
 
 async def _linked(session: AsyncSession, *, actor: Principal, user: User, back: Back) -> Identity:

@@ -236,7 +236,7 @@ async def _found(
     directory = directory_of(runtime)
     await exchange.check_issuer(directory, provider, iss)
     if error is not None or not code:
-        raise Denied((error or "no_code")[:64])
+        raise Denied(exchange.shown(error or "no_code")[:64])
     trip = _trip(runtime, state, str(away["redirect_uri"]))
     return await exchange.account(directory, provider, trip, code=code)
 

@@ -6,6 +6,7 @@ which is why the callers run these in a thread.
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +164,8 @@ def used(
 def credential_id(credential: dict[str, Any]) -> str:
     """The id of the passkey that a browser used, as far as it is one."""
     found = credential.get("id")
-    return found if isinstance(found, str) and found.isascii() and len(found) < 700 else ""
+    is_one = isinstance(found, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,684}", found)
+    return str(found) if is_one else ""
 
 
 def user_handle(credential: dict[str, Any]) -> bytes | None:

@@ -46,7 +46,8 @@ async def make(
         runtime.db, user_id=user_id, challenge_id=challenge_id, credential=credential
     )
     async with runtime.db.transaction() as session:
-        user = await users.by_id(session, user_id=user_id)
+        # Held: a ticket adds a first factor to an account that has none, and waits for this.
+        user = await users.by_id(session, user_id=user_id, lock=True)
         if user is None:
             raise PasskeyNotFound
         return await _made(

@@ -27,7 +27,7 @@ from paifang.modules.accounts.entry import service as entry
 from paifang.modules.accounts.entry.admission import NeedsFactor, admit
 from paifang.modules.accounts.entry.client import Client
 from paifang.modules.accounts.entry.service import Entry
-from paifang.modules.accounts.fields import MAX_NAME, as_email, as_name
+from paifang.modules.accounts.fields import MAX_NAME, as_name
 from paifang.modules.accounts.invitations import service as invitations
 from paifang.modules.accounts.invitations.models import Invitation
 from paifang.modules.accounts.links import service as links
@@ -187,12 +187,12 @@ async def take_in(
         RegistrationClosed, InvitationOver: new people need an invitation that holds.
     """
     try:
-        address, name = as_email(email), as_name(display_name[:MAX_NAME])
+        name = as_name(display_name[:MAX_NAME])
     except ValueError:
-        address, name = users.folded(email), email.partition("@")[0][:MAX_NAME]
-    invited = await _invited(session, invitation, address)
+        name = email.partition("@")[0][:MAX_NAME]
+    invited = await _invited(session, invitation, email)
     used = None if invited is None else await invitations.take(session, invitation_id=invited.id)
-    user = await pending_user(session, email=address, locale=locale)
+    user = await pending_user(session, email=email, locale=locale)
     user.email_verified_at = utc_now()
     user.display_name, user.locale = name, locale
     await links.drop_of(session, user_id=user.id)

@@ -46,7 +46,7 @@ async def confirm(
     """Take a first code; recovery codes for who has none."""
 
     async def check(session: AsyncSession) -> list[str] | None:
-        user = await users.by_id(session, user_id=user_id)
+        user = await users.by_id(session, user_id=user_id, lock=True)
         if user is None:
             raise TotpNotFound
         return await _confirmed(session, runtime, actor=actor, user=user, code=code, origin=origin)

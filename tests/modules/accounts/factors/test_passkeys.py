@@ -180,6 +180,7 @@ async def test_one_that_is_used_wrong_is_refused(
         {"id": 5},
         {"id": "é"},
         {"id": "x" * 5000},
+        {"id": "a\x00b"},
         {"id": "AAAA", "rawId": "AAAA", "type": "public-key", "response": {}},
         {"id": "AAAA", "response": {"userHandle": "*"}},
         {"id": "AAAA", "response": 5},

@@ -53,6 +53,7 @@ BAD_TOKENS: dict[str, dict[str, Any]] = {
     "naming nobody": {"sub": ""},
     "without a subject": {"sub": None},
     "a subject that is no text": {"sub": 4711},
+    "a subject with a NUL": {"sub": "a\x00b"},
     "an endless subject": {"sub": "x" * 256},
     "unsigned": {"alg": "none"},
     "signed with our public key as a secret": {"alg": "HS256"},

@@ -351,3 +351,20 @@ async def test_the_policy_names_the_providers_and_no_secret(browser: Browser) ->
     ]
     assert "secret" not in answer.text
     assert answer.json()["passkeys"] is True
+
+
+async def test_what_a_service_writes_that_can_not_be_kept_is_left_out(
+    people: People, browser: Browser, runtime: Runtime, provider: IdentityProvider
+) -> None:
+    await registration(runtime, OPEN)
+    provider.person = Somebody(name="A\x00n\u202en\n")
+    await sign_in(browser())
+    ann = await people.get("ann@example.org")
+    assert ann is not None
+    assert ann.display_name == "Ann"
+    provider.person = Somebody(subject="1", email="no address", name="\x00")
+    assert code(await sign_in(browser())) == (409, "identity_without_email")
+    provider.person = Somebody(subject="2", email="bo@example.org", name="\x00")
+    assert (await sign_in(browser())).json()["signed_in"]["user"]["display_name"] == "bo"
+    with provider.broken(error="a\x00b\nc"):
+        assert code(await sign_in(browser())) == (400, "identity_refused")
