@@ -4,6 +4,7 @@ Everything behind it is the real thing: the person's row, the version of access 
 are read for each request, as a session's authenticator does it.
 """
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from fastapi import Request
@@ -20,6 +21,12 @@ SCHEME = "Person "
 def authorization(user_id: UUID) -> dict[str, str]:
     """The headers of a person's request."""
     return {"Authorization": f"{SCHEME}{user_id}"}
+
+
+def user_of(headers: Mapping[str, str]) -> UUID | None:
+    """Whom such headers name; None for others."""
+    header = headers.get("Authorization", "")
+    return UUID(header.removeprefix(SCHEME)) if header.startswith(SCHEME) else None
 
 
 async def person_by_header(request: Request, runtime: Runtime) -> Principal | None:

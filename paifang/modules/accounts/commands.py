@@ -19,6 +19,7 @@ from paifang.modules.accounts.links.models import Purpose
 from paifang.modules.accounts.people import reading, service
 from paifang.modules.accounts.people.reading import Person, Wanted
 from paifang.modules.accounts.sign_up import setup
+from paifang.modules.accounts.totp import service as totp
 from paifang.modules.accounts.users import service as users
 from paifang.modules.accounts.users.errors import UserNotFound
 from paifang.modules.accounts.users.models import User
@@ -79,6 +80,31 @@ async def reset_link(runtime: Runtime, *, email: str) -> None:
         link = await links.ask(session, purpose=Purpose.RESET, email=user.email, user_id=user.id)
         token = await links.seal(session, link=link)
     click.echo(mails.page(runtime, mails.RESET, token))
+
+
+@accounts.command("reset-factors")
+@click.argument("email")
+@runtime_command
+async def reset_factors(runtime: Runtime, *, email: str) -> None:
+    """Take somebody's second factors away who has lost them all, and end their sessions.
+
+    They sign in with their password then; reset-link gives them a new one.
+    """
+    user = await _found(runtime, email)
+    async with runtime.db.transaction() as session:
+        await service.reset_factors(session, runtime=runtime, actor=OPERATOR, user_id=user.id)
+    click.echo(
+        f"{user.email} has no second factor any more, and all sessions of theirs have ended."
+    )
+
+
+@accounts.command("rotate-secrets")
+@runtime_command
+async def rotate_secrets(runtime: Runtime) -> None:
+    """Encrypt the secrets of authenticator apps with the current encryption key."""
+    async with runtime.db.transaction() as session:
+        count = await totp.rotate(session, secrets=runtime.secrets)
+    click.echo(f"{count} secrets are encrypted with the current key.")
 
 
 async def _found(runtime: Runtime, email: str) -> User:

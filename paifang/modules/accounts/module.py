@@ -1,6 +1,7 @@
 """The manifest of ``accounts``."""
 
 from paifang.core.module import Command, Menu, Module
+from paifang.modules.accounts.factors.params import REQUIRE_SECOND_FACTOR
 from paifang.modules.accounts.params import NEW_PEOPLE, REGISTRATION
 from paifang.modules.accounts.permissions import AccountsPermission
 from paifang.modules.accounts.recovery.events import EmailChangeAsked, ResetAsked
@@ -24,6 +25,17 @@ module = Module(
         f"{_HERE}.people.router:router",
         f"{_HERE}.invitations.router:router",
         f"{_HERE}.newcomers.router:router",
+        f"{_HERE}.factors.router:router",
+        f"{_HERE}.factors.router:console",
+        f"{_HERE}.reauthentication.router:router",
+        f"{_HERE}.totp.router:account",
+        f"{_HERE}.totp.router:sign_in",
+        f"{_HERE}.recovery_codes.router:account",
+        f"{_HERE}.recovery_codes.router:sign_in",
+        f"{_HERE}.passkeys.router:account",
+        f"{_HERE}.passkeys.router:auth",
+        f"{_HERE}.identities.router:auth",
+        f"{_HERE}.identities.router:account",
     ),
     permissions=AccountsPermission,
     member_permissions=(AccountsPermission.SELF,),
@@ -56,6 +68,7 @@ module = Module(
     ),
     jobs=(
         f"{_HERE}.jobs:JOBS",
+        f"{_HERE}.ceremonies.jobs:JOBS",
         f"{_HERE}.sign_up.jobs:answer_sign_up",
         f"{_HERE}.sign_up.jobs:answer_again",
         f"{_HERE}.recovery.jobs:answer_reset",
@@ -67,8 +80,11 @@ module = Module(
         ResetAsked: (f"{_HERE}.recovery.jobs:answer_reset",),
         EmailChangeAsked: (f"{_HERE}.recovery.jobs:answer_email_change",),
     },
-    params=(REGISTRATION, NEW_PEOPLE),
-    settings={"accounts": f"{_HERE}.settings:AccountsSettings"},
+    params=(REGISTRATION, NEW_PEOPLE, REQUIRE_SECOND_FACTOR),
+    settings={
+        "accounts": f"{_HERE}.settings:AccountsSettings",
+        "oidc": f"{_HERE}.providers.settings:OidcSettings",
+    },
     commands=(
         Command(
             "accounts",
@@ -81,6 +97,7 @@ module = Module(
     personal_data={
         "account": f"{_HERE}.profile.service:account_data",
         "sessions": f"{_HERE}.profile.service:session_data",
+        "factors": f"{_HERE}.factors.service:factor_data",
         "trail": f"{_HERE}.profile.service:trail_data",
     },
     checks=(f"{_HERE}.findings:look",),

@@ -16,6 +16,7 @@ from paifang.core.jobs import Run
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts.challenges.models import Throttle
 from paifang.modules.accounts.entry.seen import Seen
+from paifang.modules.accounts.invitations.models import Invitation
 from paifang.modules.accounts.jobs import clean_up
 from paifang.modules.accounts.links import service as links
 from paifang.modules.accounts.links.models import MailLink, Purpose
@@ -76,6 +77,24 @@ async def test_what_means_nothing_any_more_is_deleted_at_night(
         session.add(Throttle(key="a", updated_at=long_ago, until=long_ago))
         session.add(Throttle(key="b", updated_at=long_ago, until=utc_now() + timedelta(hours=1)))
     await sign_in(fresh)
+    for place, days in enumerate((8, 10, 10)):
+        made = await people.make(f"p{place}@example.org", status="pending", password=None)
+        await people.change(
+            made.email,
+            email_verified_at=None,
+            created_at=utc_now() - timedelta(days=days),
+        )
+    async with runtime.db.transaction() as session:
+        session.add(
+            Invitation(
+                digest="x",
+                user_id=made.id,
+                role_ids=[],
+                group_ids=[],
+                invited_by="a",
+                expires_at=utc_now(),
+            )
+        )
 
     async def always(_name: str, attempts: Callable[[], Any]) -> Any:
         return await attempts()
@@ -96,6 +115,8 @@ async def test_what_means_nothing_any_more_is_deleted_at_night(
     assert "b" in keys
     assert "a" not in keys
     assert (await fresh.get("/account")).status_code == 200
+    left = [await people.get(f"p{place}@example.org") is not None for place in range(3)]
+    assert left == [True, False, True], "too new; never confirmed; an administrator waits for them"
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

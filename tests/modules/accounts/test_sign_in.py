@@ -248,7 +248,7 @@ async def test_who_has_a_second_factor_gets_a_ticket_and_no_session(
     answer = await sign_in(client)
     assert answer.status_code == 200
     assert answer.json()["factors"] == ["totp", "recovery_code"]
-    assert set(answer.json()) == {"ticket", "factors"}
+    assert set(answer.json()) == {"ticket", "factors", "set_up"}
     assert not client.cookies
     ticket = answer.json()["ticket"]
     refused = await client.get("/account/sessions", headers={"authorization": f"Bearer {ticket}"})

@@ -26,7 +26,7 @@ class Template(StrEnum):
 
 
 class FactorChange(StrEnum):
-    """What became of a second factor."""
+    """What became of a second factor, or of another way to sign in."""
 
     TOTP_ADDED = "totp_added"
     TOTP_REMOVED = "totp_removed"
@@ -34,6 +34,9 @@ class FactorChange(StrEnum):
     PASSKEY_REMOVED = "passkey_removed"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     RECOVERY_CODE_USED = "recovery_code_used"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
+    FACTORS_RESET = "factors_reset"
 
 
 class GroupRole(StrEnum):

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts.entry import cookies
+from paifang.modules.accounts.entry.admission import NeedsFactor
 from paifang.modules.accounts.entry.devices import DeviceCookies
 from paifang.modules.accounts.entry.service import Entry
 from paifang.modules.accounts.users.models import User
@@ -33,6 +34,23 @@ class SignedIn(BaseModel):
     user: Me
 
 
+class FactorNeeded(BaseModel):
+    """All was right so far; go on with one of the factors and the ticket, within five minutes."""
+
+    ticket: str
+    factors: list[str]
+    """`totp`, `passkey`, `recovery_code`."""
+    set_up: bool
+    """There is none yet and one is needed: these are what can be set up, with the ticket."""
+
+
+class SignedInFirst(SignedIn):
+    """Signed in, with a second factor that was set up just now."""
+
+    recovery_codes: list[str] | None
+    """Shown this once; null where some are left from before."""
+
+
 def me(user: User) -> Me:
     """A person as they see themselves; the picture as an address."""
     return Me(
@@ -49,6 +67,15 @@ def picture(user: User) -> str | None:
     if user.avatar is None:
         return None
     return f"/api/v1/avatars/{user.avatar.rpartition('/')[2]}"
+
+
+def answered(
+    runtime: Runtime, response: Response, result: Entry | NeedsFactor
+) -> SignedIn | FactorNeeded:
+    """The answer to who is in, or has one more thing to show or to set up."""
+    if isinstance(result, Entry):
+        return signed_in(runtime, response, result)
+    return FactorNeeded(ticket=result.ticket, factors=result.factors, set_up=result.set_up)
 
 
 def signed_in(runtime: Runtime, response: Response, entry: Entry) -> SignedIn:

@@ -46,14 +46,6 @@ def is_insecure(request: Request) -> bool:
     return not by_https(request) and not here
 
 
-def takes_passkeys(request: Request) -> bool:
-    """Whether browsers make passkeys for this address: a name, by HTTPS or ``localhost``."""
-    host = (request.url.hostname or "").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    return by_https(request) and not host.replace(".", "").isdigit() and ":" not in host
-
-
 def client_of(request: Request) -> Client:
     """What a request tells of its sender."""
     runtime: Runtime = request.app.state.runtime

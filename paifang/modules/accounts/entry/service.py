@@ -18,6 +18,7 @@ from paifang.modules.accounts import mails
 from paifang.modules.accounts.entry.client import Client
 from paifang.modules.accounts.entry.devices import DeviceCookies
 from paifang.modules.accounts.entry.errors import AccountDisabled, AwaitingApproval
+from paifang.modules.accounts.factors import service as factors
 from paifang.modules.accounts.sessions import service as sessions
 from paifang.modules.accounts.sessions.agents import device_name
 from paifang.modules.accounts.sessions.errors import SessionEnded
@@ -131,7 +132,7 @@ async def refresh(runtime: Runtime, *, token: str, client: Client) -> Entry:
 
     Raises:
         SessionEnded: there is nothing to be had for it. When it was an old token, the session is
-            ended first, and that is committed.
+            ended first, and that is committed; so it is when a second factor is needed by now.
     """
     try:
         known = tokens_of(runtime).read_refresh(token)
@@ -143,6 +144,14 @@ async def refresh(runtime: Runtime, *, token: str, client: Client) -> Entry:
         user = None
         if isinstance(found, Session):
             user = await users.by_id(session, user_id=found.user_id)
+            if await factors.lacks_required(session, user_id=found.user_id):
+                await sessions.end(
+                    session,
+                    session_id=found.id,
+                    user_id=found.user_id,
+                    reason=sessions.Ended.FACTOR_REQUIRED,
+                )
+                user = None
     if not isinstance(found, Session):
         if found is sessions.Refused.REPLAYED:
             log.warning("an old refresh token was used", extra={"session": str(known.session_id)})

@@ -1,1 +1,1 @@
-"""Second factors: what somebody has beside a password."""
+"""What people prove themselves with, as a whole: which ways there are, and which are asked for."""

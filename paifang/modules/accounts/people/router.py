@@ -186,6 +186,14 @@ async def approve_user(request: Request, session: Db, caller: Caller, user_id: U
     await service.approve(session, runtime=request.app.state.runtime, actor=caller, user_id=user_id)
 
 
+@router.post("/{user_id}/reset-factors", status_code=204, dependencies=[WRITE])
+async def reset_factors(request: Request, session: Db, caller: Caller, user_id: UUID) -> None:
+    """Take the second factors of somebody away who has lost them all; they are told."""
+    await service.reset_factors(
+        session, runtime=request.app.state.runtime, actor=caller, user_id=user_id
+    )
+
+
 @router.post("/{user_id}/sign-out", status_code=204, dependencies=[WRITE])
 async def sign_out_user(session: Db, caller: Caller, user_id: UUID) -> None:
     """End all of somebody's sessions, at once."""

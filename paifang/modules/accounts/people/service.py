@@ -9,12 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from paifang.core import audit
 from paifang.core.auth import Principal
 from paifang.core.changes import apply_changes
-from paifang.core.mail import Approved
+from paifang.core.db import utc_now
+from paifang.core.ids import uuid7
+from paifang.core.mail import Approved, FactorChange, FactorChanged
 from paifang.core.runtime import Runtime
 from paifang.modules.access.departments import service as departments
 from paifang.modules.access.positions import service as positions
 from paifang.modules.access.roles import service as roles
 from paifang.modules.accounts import mails
+from paifang.modules.accounts.factors import service as factors
 from paifang.modules.accounts.invitations import service as invitations
 from paifang.modules.accounts.people.errors import NotAwaiting, NotYourself
 from paifang.modules.accounts.people.reading import Person, seen, with_access
@@ -204,6 +207,34 @@ async def sign_out(session: AsyncSession, *, actor: Principal, user_id: UUID) ->
     _record(session, actor, "sign_out", user, {"sessions": ended})
 
 
+async def reset_factors(
+    session: AsyncSession, *, runtime: Runtime, actor: Principal, user_id: UUID
+) -> None:
+    """Take somebody's second factors away who has lost them all, and end their sessions.
+
+    They sign in with their password or another service then. Who has neither asks for a new
+    password by mail. They are told.
+
+    Raises:
+        UserNotFound, NotYourself, BeyondYourOwn: there is none that the caller may decide about.
+    """
+    user = await _below(session, actor, user_id)
+    removed = await factors.reset(session, user_id=user.id)
+    ended = await sessions.end_all(session, user_id=user.id, reason=sessions.Ended.KICKED)
+    await mails.send(
+        session,
+        to=user.email,
+        locale=user.locale,
+        values=FactorChanged(
+            link=mails.page(runtime, mails.SECURITY),
+            change=FactorChange.FACTORS_RESET,
+            at=utc_now(),
+        ),
+        dedupe_key=f"factors_reset:{uuid7().hex}",
+    )
+    _record(session, actor, "reset_factors", user, {"factors": removed, "sessions": ended})
+
+
 async def sessions_of(
     session: AsyncSession, *, runtime: Runtime, caller: Principal, user_id: UUID
 ) -> list[Session]:
@@ -240,6 +271,7 @@ async def delete(session: AsyncSession, *, actor: Principal, user_id: UUID) -> s
     user = await _below(session, actor, user_id)
     picture = user.avatar
     await invitations.forget_of(session, user_id=user.id)
+    await factors.forget(session, user_id=user.id)
     await users.end_account(
         session, user=user, status=UserStatus.DELETED, reason=sessions.Ended.DELETED
     )

@@ -95,6 +95,7 @@ async def delete(session: AsyncSession, *, runtime: Runtime, caller: Principal) 
     await sessions.need_recent(session, session_id=caller.session_id, settings=settings)
     picture = user.avatar
     await invitations.forget_of(session, user_id=user.id)
+    await factors.forget(session, user_id=user.id)
     await users.end_account(
         session, user=user, status=UserStatus.DELETED, reason=sessions.Ended.DELETED
     )

@@ -32,6 +32,8 @@ class Ended(StrEnum):
     EMAIL_RESTORED = "email_restored"
     DISABLED = "disabled"
     DELETED = "deleted"
+    FACTOR_REQUIRED = "factor_required"
+    """Its person needs a second factor by now, and has none."""
 
 
 @dataclass(frozen=True, slots=True)

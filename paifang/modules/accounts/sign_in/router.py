@@ -10,14 +10,13 @@ from fastapi.routing import APIRoute
 from paifang.core.auth import public
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts.entry import service as entries
-from paifang.modules.accounts.entry.answers import SignedIn, signed_in
+from paifang.modules.accounts.entry.answers import FactorNeeded, SignedIn, answered
 from paifang.modules.accounts.entry.client import client_of
 from paifang.modules.accounts.entry.guard import own_pages
 from paifang.modules.accounts.entry.service import Entry
 from paifang.modules.accounts.sign_in import service
 from paifang.modules.accounts.sign_in.errors import FactorRequired
 from paifang.modules.accounts.sign_in.schemas import (
-    FactorNeeded,
     PasswordSignIn,
     ProgramRefusal,
     ProgramTokens,
@@ -39,9 +38,7 @@ async def sign_in(
         challenge=body.challenge,
         client=client_of(request),
     )
-    if isinstance(result, Entry):
-        return signed_in(runtime, response, result)
-    return FactorNeeded(ticket=result.ticket, factors=result.factors)
+    return answered(runtime, response, result)
 
 
 class OAuthRoute(APIRoute):

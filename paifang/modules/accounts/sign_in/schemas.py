@@ -15,14 +15,6 @@ class PasswordSignIn(BaseModel):
     challenge: Solution | None = None
 
 
-class FactorNeeded(BaseModel):
-    """The password is right; go on with one of the factors and the ticket, within five minutes."""
-
-    ticket: str
-    factors: list[str]
-    """`totp`, `passkey`, `recovery_code`."""
-
-
 class ProgramTokens(BaseModel):
     """Tokens for a program, in the form of OAuth 2 (RFC 6749)."""
 

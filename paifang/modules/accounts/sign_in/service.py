@@ -13,12 +13,12 @@ from paifang.core import audit
 from paifang.core.auth import Principal
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts.challenges.service import ADDRESS_FACTOR, Throttles
+from paifang.modules.accounts.entry import admission
 from paifang.modules.accounts.entry import service as entry
-from paifang.modules.accounts.entry import tickets
+from paifang.modules.accounts.entry.admission import NeedsFactor
 from paifang.modules.accounts.entry.client import Client
 from paifang.modules.accounts.entry.devices import DeviceCookies
 from paifang.modules.accounts.entry.service import Entry
-from paifang.modules.accounts.factors import service as factors
 from paifang.modules.accounts.passwords.hashing import hasher_of
 from paifang.modules.accounts.settings import AccountsSettings
 from paifang.modules.accounts.sign_in.errors import WrongCredentials
@@ -26,14 +26,6 @@ from paifang.modules.accounts.users import service as users
 from paifang.modules.accounts.users.models import User
 
 PASSWORD = "password"  # noqa: S105  # the name of a method
-
-
-@dataclass(frozen=True, slots=True)
-class NeedsFactor:
-    """The password was right; one of these is still to be shown."""
-
-    ticket: str
-    factors: list[str]
 
 
 async def by_password(
@@ -64,11 +56,7 @@ async def by_password(
         if fresh is not None:
             found.password_hash = fresh
         await _forgive(session, runtime, tried)
-        methods = await factors.methods_of(session, user_id=found.id)
-        if methods:
-            ticket = tickets.make(runtime, user_id=found.id, methods=[PASSWORD])
-            return NeedsFactor(ticket, methods)
-        return await entry.let_in(
+        return await admission.admit(
             session, runtime=runtime, user=found, methods=[PASSWORD], client=client
         )
 

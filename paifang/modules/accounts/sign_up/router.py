@@ -8,10 +8,12 @@ from paifang.core.db.request import Db
 from paifang.core.mail import DevInbox, shared_backend
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts.challenges.service import Throttles
-from paifang.modules.accounts.entry.answers import SignedIn, signed_in
-from paifang.modules.accounts.entry.client import client_of, is_insecure, takes_passkeys
+from paifang.modules.accounts.entry.answers import FactorNeeded, SignedIn, answered, signed_in
+from paifang.modules.accounts.entry.client import client_of, is_insecure
 from paifang.modules.accounts.entry.guard import own_pages
 from paifang.modules.accounts.params import REGISTRATION
+from paifang.modules.accounts.passkeys.party import works_at
+from paifang.modules.accounts.providers.settings import OidcSettings
 from paifang.modules.accounts.settings import AccountsSettings
 from paifang.modules.accounts.sign_up import service, setup
 from paifang.modules.accounts.sign_up.schemas import (
@@ -19,6 +21,7 @@ from paifang.modules.accounts.sign_up.schemas import (
     LinkTaken,
     MailAgain,
     Policy,
+    ProviderRead,
     SetUp,
     SignUp,
 )
@@ -35,8 +38,11 @@ async def get_policy(request: Request, session: Db) -> Policy:
         registration=await params.get(session, param=REGISTRATION),
         mail=sends_mail(runtime),
         insecure=is_insecure(request),
-        passkeys=takes_passkeys(request),
-        providers=[],
+        passkeys=works_at(public_url=runtime.settings.public_url, request_url=str(request.url)),
+        providers=[
+            ProviderRead(id=provider.id, name=provider.name)
+            for provider in runtime.settings.area(OidcSettings).by_id().values()
+        ],
         challenge=Throttles(runtime.secrets, settings).challenging,
         password_length=settings.password_length,
         setup=not await setup.is_set_up(session),
@@ -52,9 +58,13 @@ def sends_mail(runtime: Runtime) -> bool:
     "/sign-up",
     status_code=202,
     dependencies=[public(), own_pages()],
-    responses={200: {"model": SignedIn, "description": "Invited by mail, and in at once"}},
+    responses={
+        200: {"model": SignedIn | FactorNeeded, "description": "Invited by mail, and in at once"}
+    },
 )
-async def sign_up(request: Request, response: Response, body: SignUp) -> Asked | SignedIn:
+async def sign_up(
+    request: Request, response: Response, body: SignUp
+) -> Asked | SignedIn | FactorNeeded:
     """Ask for an account. The answer is the same whether the address has one."""
     runtime: Runtime = request.app.state.runtime
     entry = await service.sign_up(
@@ -70,7 +80,7 @@ async def sign_up(request: Request, response: Response, body: SignUp) -> Asked |
     if entry is None:
         return Asked(next="mail")
     response.status_code = 200
-    return signed_in(runtime, response, entry)
+    return answered(runtime, response, entry)
 
 
 @router.post(
@@ -80,7 +90,7 @@ async def sign_up(request: Request, response: Response, body: SignUp) -> Asked |
 )
 async def verify(
     request: Request, response: Response, session: Db, body: LinkTaken
-) -> SignedIn | Asked:
+) -> SignedIn | FactorNeeded | Asked:
     """Take the link of a mail, which makes the account and signs in."""
     runtime: Runtime = request.app.state.runtime
     entry = await service.verify(
@@ -89,7 +99,7 @@ async def verify(
     if entry is None:
         response.status_code = 202
         return Asked(next="approval")
-    return signed_in(runtime, response, entry)
+    return answered(runtime, response, entry)
 
 
 @router.post("/verify/resend", status_code=202, dependencies=[public(), own_pages()])

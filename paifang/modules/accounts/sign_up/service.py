@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,8 +24,10 @@ from paifang.modules.accounts import mails
 from paifang.modules.accounts.challenges.errors import TooManyAttempts
 from paifang.modules.accounts.challenges.service import Throttles
 from paifang.modules.accounts.entry import service as entry
+from paifang.modules.accounts.entry.admission import NeedsFactor, admit
 from paifang.modules.accounts.entry.client import Client
 from paifang.modules.accounts.entry.service import Entry
+from paifang.modules.accounts.fields import MAX_NAME, as_name
 from paifang.modules.accounts.invitations import service as invitations
 from paifang.modules.accounts.invitations.models import Invitation
 from paifang.modules.accounts.links import service as links
@@ -45,6 +47,8 @@ from paifang.modules.accounts.users.models import User, UserStatus
 BY_MAIL = "mail"
 INVITED = Principal(id="invitation", name="Invitation", kind="operator", all_permissions=True)
 """Who gives an invited person the roles that whoever invited them chose and could give."""
+UNCONFIRMED = timedelta(days=9)
+"""After so long nobody can confirm an account any more, nor ask for the mail again."""
 ASKS_AN_HOUR = 20
 """Mails that one address may ask us to send, of whichever kind."""
 
@@ -59,7 +63,7 @@ async def sign_up(
     invitation: str | None,
     challenge: str | None,
     client: Client,
-) -> Entry | None:
+) -> Entry | NeedsFactor | None:
     """Ask for an account. Somebody who was invited by mail is in at once; others get a mail.
 
     Raises:
@@ -132,7 +136,7 @@ async def ask_again(runtime: Runtime, *, email: str, challenge: str | None, clie
 
 async def verify(
     session: AsyncSession, *, runtime: Runtime, token: str, client: Client
-) -> Entry | None:
+) -> Entry | NeedsFactor | None:
     """Take the link of a mail: the address is theirs. None when they have to be approved.
 
     Raises:
@@ -154,14 +158,62 @@ async def verify(
     user.display_name = wanted["display_name"]
     user.locale = wanted["locale"]
     await links.drop_of(session, user_id=user.id)
+    if not await _activated(session, runtime, user, used):
+        return None
+    return await admit(session, runtime=runtime, user=user, methods=[BY_MAIL], client=client)
+
+
+async def take_in(
+    session: AsyncSession,
+    *,
+    runtime: Runtime,
+    email: str,
+    display_name: str,
+    locale: str,
+    invitation: str | None,
+) -> User:
+    """An account for somebody whose address another service has verified, under the same rules.
+
+    Whoever calls this has looked that no account with a verified address has it. The account may
+    have to be approved: its status says so.
+
+    Args:
+        session: The caller's transaction.
+        runtime: This process.
+        email: The verified address.
+        display_name: What the other service calls them; whatever can't be a name is left out.
+        locale: Language of their mails.
+        invitation: The token of one, where they have it.
+
+    Raises:
+        RegistrationClosed, InvitationOver: new people need an invitation that holds.
+    """
+    try:
+        name = as_name(display_name[:MAX_NAME])
+    except ValueError:
+        name = email.partition("@")[0][:MAX_NAME]
+    invited = await _invited(session, invitation, email)
+    used = None if invited is None else await invitations.take(session, invitation_id=invited.id)
+    user = await pending_user(session, email=email, locale=locale)
+    user.email_verified_at = utc_now()
+    user.display_name, user.locale = name, locale
+    await links.drop_of(session, user_id=user.id)
+    await _activated(session, runtime, user, used)
+    return user
+
+
+async def _activated(
+    session: AsyncSession, runtime: Runtime, user: User, used: Invitation | None
+) -> bool:
+    """Let an account be used that is invited, or may be without; else ask administrators."""
     registration = await params.get(session, param=REGISTRATION)
     if used is None and registration != OPEN:
         # Asked for while it was open, or to be approved: an administrator decides.
         await session.flush()
         await _tell_administrators(session, runtime, user)
-        return None
+        return False
     await activate(session, user=user, actor=entry.person(user), invitation=used)
-    return await entry.let_in(session, runtime=runtime, user=user, methods=[BY_MAIL], client=client)
+    return True
 
 
 async def activate(
@@ -218,6 +270,31 @@ async def pending_user(session: AsyncSession, *, email: str, locale: str) -> Use
     return made
 
 
+async def forget_unconfirmed(session: AsyncSession) -> int:
+    """Delete accounts that were asked for and never confirmed; how many.
+
+    Those that an administrator made wait on: their invitation says so.
+    """
+    found = await session.scalars(
+        unscoped(
+            select(User.id).where(
+                User.status == UserStatus.PENDING,
+                User.email_verified_at.is_(None),
+                User.created_at < utc_now() - UNCONFIRMED,
+                User.id.not_in(select(Invitation.user_id).where(Invitation.user_id.is_not(None))),
+                User.id.not_in(select(UserRole.user_id)),
+            ),
+            "nobody has ever used them",
+        ).limit(1000)
+    )
+    ids = list(found)
+    for user_id in ids:
+        await links.drop_of(session, user_id=user_id)
+    gone = unscoped(delete(User).where(User.id.in_(ids)), "nobody has ever used them")
+    await session.execute(gone, execution_options={"synchronize_session": False})
+    return len(ids)
+
+
 async def _invited(session: AsyncSession, token: str | None, email: str) -> Invitation | None:
     if token is not None:
         return await invitations.look(session, token=token, email=email)
@@ -234,7 +311,7 @@ async def _accept(
     email: str,
     wanted: dict[str, Any],
     client: Client,
-) -> Entry:
+) -> Entry | NeedsFactor:
     """Make the account of somebody whose mail held the invitation: the address is theirs."""
     used = await invitations.take(session, invitation_id=invitation_id)
     user = await pending_user(session, email=email, locale=wanted["locale"])
@@ -245,7 +322,7 @@ async def _accept(
         setattr(user, name, wanted[name])
     await links.drop_of(session, user_id=user.id)
     await activate(session, user=user, actor=entry.person(user), invitation=used)
-    return await entry.let_in(session, runtime=runtime, user=user, methods=[BY_MAIL], client=client)
+    return await admit(session, runtime=runtime, user=user, methods=[BY_MAIL], client=client)
 
 
 async def _tell_administrators(session: AsyncSession, runtime: Runtime, user: User) -> None:

@@ -203,6 +203,9 @@ ENGLISH = Language(
         FactorChange.PASSKEY_REMOVED: "A passkey was removed.",
         FactorChange.RECOVERY_CODES_MADE: "New recovery codes were made; the old ones are void.",
         FactorChange.RECOVERY_CODE_USED: "A recovery code was used to sign in.",
+        FactorChange.IDENTITY_LINKED: "An account at another service was linked; it signs in here.",
+        FactorChange.IDENTITY_UNLINKED: "An account at another service was unlinked.",
+        FactorChange.FACTORS_RESET: "An administrator removed all your second factors.",
     },
     roles={
         GroupRole.OWNER: "an owner",

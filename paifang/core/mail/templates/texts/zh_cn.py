@@ -172,6 +172,9 @@ SIMPLIFIED = Language(
         FactorChange.PASSKEY_REMOVED: "已移除一个通行密钥。",
         FactorChange.RECOVERY_CODES_MADE: "已生成新的恢复代码，旧代码作废。",
         FactorChange.RECOVERY_CODE_USED: "有一个恢复代码被用于登录。",
+        FactorChange.IDENTITY_LINKED: "已关联另一服务的账号，它可用于登录这里。",
+        FactorChange.IDENTITY_UNLINKED: "已取消关联另一服务的账号。",
+        FactorChange.FACTORS_RESET: "管理员已移除您所有的双重验证方式。",
     },
     roles={
         GroupRole.OWNER: "所有者",

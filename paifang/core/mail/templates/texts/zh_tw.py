@@ -177,6 +177,9 @@ TRADITIONAL = Language(
         FactorChange.PASSKEY_REMOVED: "已移除一個通行金鑰。",
         FactorChange.RECOVERY_CODES_MADE: "已產生新的復原碼，舊碼作廢。",
         FactorChange.RECOVERY_CODE_USED: "有一個復原碼被用於登入。",
+        FactorChange.IDENTITY_LINKED: "已連結另一服務的帳號，它可用來登入這裡。",
+        FactorChange.IDENTITY_UNLINKED: "已取消連結另一服務的帳號。",
+        FactorChange.FACTORS_RESET: "管理員已移除您所有的雙重驗證方式。",
     },
     roles={
         GroupRole.OWNER: "擁有者",

@@ -1,6 +1,6 @@
 """Members of groups, invitations, what groups may call and spend, whose a token is, and usage.
 
-Revision 0007, after 0006. Made 2026-11-30.
+Revision 0008, after 0007. Made 2026-11-30.
 """
 
 import sqlalchemy as sa
@@ -8,8 +8,8 @@ from alembic import op
 
 from paifang.core.db import UtcDateTime
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""Codes for the day on which no second factor is at hand."""

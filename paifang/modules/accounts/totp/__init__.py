@@ -1,0 +1,1 @@
+"""Codes of an authenticator app (TOTP, RFC 6238)."""
