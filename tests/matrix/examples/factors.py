@@ -1,7 +1,4 @@
-"""Examples of factors, and of sign-in by another service.
-
-The walk's people have no session: what wants a recent proof tells them so, as it does a key.
-"""
+"""Examples of factors, and of sign-in by another service."""
 
 from collections.abc import Mapping
 from dataclasses import replace
