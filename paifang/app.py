@@ -6,6 +6,7 @@ relays calls knows neither FastAPI nor the job engine.
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,7 +39,8 @@ def open_runtime(
         SecretsError, UnsupportedDatabaseError: a setting can't be right.
     """
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    events.install(Events(modules))
+    # One that only relays calls publishes nothing, and has no use for what handles it.
+    events.install(partial(Events, modules) if roles == {"gateway"} else Events(modules))
     return Runtime(
         settings=settings,
         db=Database.from_settings(settings),

@@ -6,7 +6,7 @@ subscriber is retried on its own. It arrives a moment later; ask for what must b
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,11 +44,23 @@ class Events:
 
 class _Installed:
     events: Events | None = None
+    make: Callable[[], Events] | None = None
 
 
-def install(events: Events | None) -> None:
-    """Set the process's subscriptions, once at its start; None takes them away (in tests)."""
-    _Installed.events = events
+def install(events: Events | Callable[[], Events] | None) -> None:
+    """Set the process's subscriptions, once at its start; None takes them away (in tests).
+
+    A function makes them when the first event is published: a process that may never do so does
+    not import what handles them.
+    """
+    _Installed.events = events if isinstance(events, Events) else None
+    _Installed.make = None if events is None or isinstance(events, Events) else events
+
+
+def _installed() -> Events | None:
+    if _Installed.events is None and _Installed.make is not None:
+        _Installed.events = _Installed.make()
+    return _Installed.events
 
 
 def publish(session: AsyncSession, event: Any, /) -> list[str]:
@@ -61,10 +73,9 @@ def publish(session: AsyncSession, event: Any, /) -> list[str]:
         RuntimeError: :func:`install` was not called; the news would have been lost.
         ValueError: a field is not text, a number, true, false or None.
     """
-    if _Installed.events is None:
+    installed = _installed()
+    if installed is None:
         raise RuntimeError("events.install() must come first: nobody would hear of this event")
     # Not asdict: a field that is a record of its own is to be refused, not unfolded.
     arguments = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    return [
-        enqueue(session, job, **arguments) for job in _Installed.events.subscribers(type(event))
-    ]
+    return [enqueue(session, job, **arguments) for job in installed.subscribers(type(event))]
