@@ -193,7 +193,7 @@ async def test_an_invitation_is_accepted_by_its_address_or_by_its_link_once(
     first = await link_of(db)
     made(await ann.api.post(invite, json={"email": "bob@example.com", "role": "manager"}))
     second = await link_of(db)
-    missing = (404, "invitation_not_found")
+    missing = (404, "group_invitation_not_found")
     # The second took the place of the first.
     assert code(await cyd.api.post("/invitations/look", json={"secret": first})) == missing
     seen = made(await cyd.api.post("/invitations/look", json={"secret": second}), 200)
