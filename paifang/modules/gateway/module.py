@@ -41,6 +41,8 @@ module = Module(
     scoped={
         "group": "paifang.modules.gateway.groups.models:Group",
         "token": "paifang.modules.gateway.tokens.models:Token",
+        "log": "paifang.modules.gateway.logs.models:Log",
+        "usage": "paifang.modules.gateway.usage.models:UsageHour",
     },
     params=(WELCOMED, LOCAL_OFFERED, TOKENS_PER_PERSON, TEAMS_PER_PERSON, MEMBERS_PER_TEAM),
     settings={"gateway": "paifang.modules.gateway.settings:GatewaySettings"},

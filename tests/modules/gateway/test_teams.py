@@ -193,7 +193,7 @@ async def test_an_invitation_is_accepted_by_its_address_or_by_its_link_once(
     first = await link_of(db)
     made(await ann.api.post(invite, json={"email": "bob@example.com", "role": "manager"}))
     second = await link_of(db)
-    missing = (404, "invitation_not_found")
+    missing = (404, "group_invitation_not_found")
     # The second took the place of the first.
     assert code(await cyd.api.post("/invitations/look", json={"secret": first})) == missing
     seen = made(await cyd.api.post("/invitations/look", json={"secret": second}), 200)
@@ -251,7 +251,7 @@ async def test_the_console_sees_and_changes_what_its_scope_holds(
     assert (await boss.api.put(place, json={"role": "manager"})).status_code == 204
     assert await roles(boss, mine) == {"Ann": "owner", "Bob": "manager"}
     missing = await boss.api.put(f"/groups/{mine}/members/{OTHER}", json={"role": "member"})
-    assert code(missing) == (404, "person_not_found")
+    assert code(missing) == (404, "no_such_person")
     # Seen, but not to be changed: 403, where what is not seen is 404.
     look = await people.make("look", grants={"gateway.groups:read": EVERYTHING})
     assert (await look.api.get("/groups")).json()["total"] == 2

@@ -13,7 +13,7 @@ class MemberNotFound(NotFound):
 class PersonNotFound(NotFound):
     """There is no person of that id, or their account is not active."""
 
-    code = "person_not_found"
+    code = "no_such_person"
     title = "There is no such person, or their account is not active"
 
 

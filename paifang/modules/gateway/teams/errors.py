@@ -6,7 +6,7 @@ from paifang.core.errors import Conflict, NotFound
 class InvitationNotFound(NotFound):
     """There is none, it has expired, or it is for somebody else: the answer is the same."""
 
-    code = "invitation_not_found"
+    code = "group_invitation_not_found"
     title = "There is no such invitation, or it has expired"
 
 

@@ -77,7 +77,7 @@ async def get_overview(
     tops: dict[str, list[TopRead]] = {"channel": []}
     for by in kinds:
         found = await service.top(
-            session, caller=caller, period=period, by=by, wanted=narrow, limit=TOP
+            session, caller=caller, period=period, by=by, wanted=narrow, limit=TOP, latency=True
         )
         tops[by] = [
             TopRead(key=one.key or "", label=one.label, totals=UsageSums.of(one.totals))
@@ -108,7 +108,13 @@ async def list_channel_health(session: Db, caller: Caller) -> list[ChannelHealth
     for name, hours in (("hour", 1), ("day", 24)):
         period = Period.of(now - timedelta(hours=hours), now, "hour", "UTC")
         found[name] = await service.top(
-            session, caller=caller, period=period, by="channel", wanted={}, limit=MANY_CHANNELS
+            session,
+            caller=caller,
+            period=period,
+            by="channel",
+            wanted={},
+            limit=MANY_CHANNELS,
+            latency=True,
         )
     lately = {one.key: one.totals for one in found["hour"]}
     return [

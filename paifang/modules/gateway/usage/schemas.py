@@ -66,7 +66,8 @@ class UsageQuery(UsageNarrow):
     by: By = "none"
     limit: int = Field(8, ge=1, le=20, description="Keys that are told; the rest is one series.")
     latency: bool = Field(
-        False, description="Whether the steps of several series say how long calls took."
+        False,
+        description="Whether several series say how long calls took; of `none` it is always told.",
     )
 
 

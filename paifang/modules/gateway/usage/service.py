@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, case, func, literal, select
+from sqlalchemy import case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.auth import Principal
@@ -27,8 +27,8 @@ async def totals(
     session: AsyncSession, *, caller: Principal, period: Period, wanted: dict[str, str]
 ) -> Sums:
     """What all calls of a period came to."""
-    rows = over(caller, first=period.first, last=period.last, wanted=wanted, keys=())
-    return Sums.of((await session.execute(summed(rows))).mappings().one())
+    statement = summed(over(caller, period, wanted=wanted))
+    return Sums.of((await session.execute(statement)).mappings().one())
 
 
 async def top(
@@ -39,6 +39,7 @@ async def top(
     by: str,
     wanted: dict[str, str],
     limit: int,
+    latency: bool = False,
 ) -> list[Series]:
     """The keys that cost most, or were called most, without their points.
 
@@ -47,12 +48,16 @@ async def top(
     """
     _check(caller, by)
     column = COLUMNS[by]
-    rows = over(caller, first=period.first, last=period.last, wanted=wanted, keys=(column,))
-    statement = summed(rows, rows.c[column])
-    found = await session.execute(_most(statement, rows).limit(limit))
-    keyed = [(str(row[column]), Sums.of(row)) for row in found.mappings()]
-    labels = await _labels(session, by, [key for key, _ in keyed])
-    return [Series(key, labels.get(key, key), sums, {}) for key, sums in keyed]
+    wished = SUMS if latency else PLAIN
+    rows = over(caller, period, wanted=wanted, keys=(column,), sums=wished)
+    key = rows.c[f"of_{column}"].label("key")
+    statement = summed(rows, key).order_by(
+        func.sum(rows.c.cost).desc(), func.sum(rows.c.calls).desc(), key
+    )
+    found = await session.execute(statement.limit(limit))
+    keyed = [(str(row["key"]), Sums.of(row)) for row in found.mappings()]
+    labels = await _labels(session, by, [name for name, _ in keyed])
+    return [Series(name, labels.get(name, name), sums, {}) for name, sums in keyed]
 
 
 async def series(
@@ -65,52 +70,43 @@ async def series(
     limit: int,
     latency: bool,
 ) -> list[Series]:
-    """Sums by step: of all, or of the keys that cost most, and one of the rest. With ``latency``
-    the steps say how long calls took, too; the sums of a whole series do in any case.
+    """Sums by step: of all, or of the keys that cost most, and one of the rest. How long calls
+    took is told of all in any case, of several series with ``latency``.
 
     Raises:
         ChannelsHidden: ``by`` is ``channel``, and the caller may not read channels.
     """
-    keys: list[Series] = []
-    if by is not None:
-        keys = await top(session, caller=caller, period=period, by=by, wanted=wanted, limit=limit)
-    column = COLUMNS[by] if by is not None else None
-    rows = over(
-        caller,
-        first=period.first,
-        last=period.last,
+    if by is None:
+        rows = over(caller, period, wanted=wanted, steps=True)
+        found = await session.execute(summed(rows, rows.c.bucket))
+        points = {int(row["bucket"]): Sums.of(row) for row in found.mappings()}
+        return [Series(None, "all", together(points.values()), points)]
+    keys = await top(
+        session,
+        caller=caller,
+        period=period,
+        by=by,
         wanted=wanted,
-        keys=() if column is None else (column,),
-        sums=SUMS if latency or by is None else PLAIN,
+        limit=limit,
+        latency=latency,
     )
-    named = [one.key for one in keys]
-    key: Any = literal("")
-    if column is not None and named:
-        # A mark in front: an empty key is one of its own, and not the rest.
-        key = case((rows.c[column].in_(named), "=" + rows.c[column]), else_="")
-    statement = _by_step(rows, period, key)
-    found: dict[str, dict[int, Sums]] = {}
-    for row in (await session.execute(statement)).mappings():
-        found.setdefault(str(row["key"]), {})[int(row["bucket"])] = Sums.of(row)
-    told = [Series(one.key, one.label, one.totals, found.pop(f"={one.key}", {})) for one in keys]
-    rest = found.pop("", {})
-    if rest or by is None:
-        told.append(Series(None, "other" if by else "all", together(rest.values()), rest))
+    column = COLUMNS[by]
+    wished = SUMS if latency else PLAIN
+    rows = over(caller, period, wanted=wanted, keys=(column,), steps=True, sums=wished)
+    # A mark in front: an empty key is one of its own, and not the rest.
+    key = rows.c[f"of_{column}"]
+    name: Any = literal("")
+    if keys:
+        name = case((key.in_([one.key for one in keys]), literal("=") + key), else_="")
+    inner = select(rows.c.bucket, name.label("key"), *(rows.c[sum_] for sum_ in wished)).subquery()
+    by_key: dict[str, dict[int, Sums]] = {}
+    for row in (await session.execute(summed(inner, inner.c.bucket, inner.c.key))).mappings():
+        by_key.setdefault(str(row["key"]), {})[int(row["bucket"])] = Sums.of(row)
+    told = [Series(one.key, one.label, one.totals, by_key.pop(f"={one.key}", {})) for one in keys]
+    rest = by_key.pop("", {})
+    if rest:
+        told.append(Series(None, "other", together(rest.values()), rest))
     return told
-
-
-def _by_step(rows: Any, period: Period, key: Any) -> Select[Any]:
-    """Grouped by names: the databases need not see that two long expressions are the same one."""
-    inner = select(
-        period.bucket(rows.c.hour).label("bucket"),
-        key.label("key"),
-        *(rows.c[name] for name in SUMS if name in rows.c),
-    ).subquery()
-    return summed(inner, inner.c.bucket, inner.c.key)
-
-
-def _most(statement: Select[Any], rows: Any) -> Select[Any]:
-    return statement.order_by(func.sum(rows.c.cost).desc(), func.sum(rows.c.calls).desc())
 
 
 def _check(caller: Principal, by: str) -> None:

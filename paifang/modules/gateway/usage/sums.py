@@ -24,11 +24,13 @@ from paifang.core.scope import visible
 from paifang.modules.gateway.logs.models import Log
 from paifang.modules.gateway.usage.models import (
     BOUNDS,
+    KEYS,
     SUMS,
     UsageHour,
     UsagePosition,
     unix_hour,
 )
+from paifang.modules.gateway.usage.periods import Period
 
 
 def log_keys() -> dict[str, ColumnElement[Any]]:
@@ -74,61 +76,48 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 def over(
     caller: Principal,
+    period: Period,
     *,
-    first: int,
-    last: int,
     wanted: dict[str, str],
-    keys: Sequence[str],
+    keys: Sequence[str] = (),
+    steps: bool = False,
     sums: Sequence[str] = SUMS,
 ) -> Subquery:
-    """What the caller sees of the hours from ``first`` to before ``last``: hour, ``keys``, sums.
+    """What the caller sees of a period: ``keys``, sums, and with ``steps`` the ``bucket``. What is
+    stored and what is not yet are rows of their own; :func:`summed` adds them.
 
     Args:
         caller: Whoever asks.
-        first: The first hour, in whole hours from 1970.
-        last: The hour behind the last.
+        period: When the calls began.
         wanted: Values that columns of :data:`KEYS` must have.
-        keys: Columns to tell, beside the hour.
+        keys: Columns to tell them apart by.
+        steps: Whether to tell the steps of the period apart.
         sums: The sums that are wanted; each costs its part of the time.
     """
-    # Not summed here: the hours are added up once, by whatever they are asked for.
-    stored: Select[Any] = visible(
-        select(
-            UsageHour.hour,
-            *(getattr(UsageHour, key) for key in keys),
-            *(getattr(UsageHour, name) for name in sums),
-        ),
-        caller,
-        of=UsageHour,
-    ).where(
-        UsageHour.hour >= first,
-        UsageHour.hour < last,
-        *(getattr(UsageHour, name) == value for name, value in wanted.items()),
-    )
-    of_log, log_parts = log_keys(), log_sums()
+    hours = {key: getattr(UsageHour, key) for key in KEYS}
+    stored = {name: func.sum(getattr(UsageHour, name)) for name in sums}
     position = select(func.coalesce(func.max(UsagePosition.log_id), 0)).scalar_subquery()
-    later: Select[Any] = (
-        visible(
-            select(
-                of_log["hour"].label("hour"),
-                *(of_log[key].label(key) for key in keys),
-                *(log_parts[name].label(name) for name in sums),
-            ),
-            caller,
-            of=Log,
+    later = {name: value for name, value in log_sums().items() if name in sums}
+
+    def part(columns: dict[str, Any], values: dict[str, Any], of: Any) -> Select[Any]:
+        told = [period.bucket(columns["hour"]).label("bucket")] if steps else []
+        told += [columns[key].label(f"of_{key}") for key in keys]
+        statement = visible(
+            select(*told, *(value.label(name) for name, value in values.items())), caller, of=of
+        ).where(
+            columns["hour"] >= period.first,
+            columns["hour"] < period.last,
+            *(columns[name] == value for name, value in wanted.items()),
         )
-        .where(
-            Log.id > position,
-            of_log["hour"] >= first,
-            of_log["hour"] < last,
-            *(of_log[name] == value for name, value in wanted.items()),
-        )
-        .group_by(*(of_log[key] for key in ("hour", *keys)))
-    )
-    return union_all(stored, later).subquery()
+        # By their names: a database need not see that two long expressions are the same.
+        return statement.group_by(*(column.name for column in told)) if told else statement
+
+    return union_all(
+        part(hours, stored, UsageHour), part(log_keys(), later, Log).where(Log.id > position)
+    ).subquery()
 
 
 def summed(rows: Subquery, *by: ColumnElement[Any]) -> Select[Any]:
-    """The sums of those rows, grouped by some expressions over them."""
+    """The sums of those rows, grouped by some of their columns."""
     columns = [func.sum(rows.c[name]).label(name) for name in SUMS if name in rows.c]
     return select(*by, *columns).group_by(*by) if by else select(*columns)
