@@ -1,0 +1,39 @@
+import { useQuery } from "@tanstack/vue-query";
+import { computed } from "vue";
+
+import { api, take } from "@/api/client";
+import type { MenuEntry } from "@/api/contract";
+import { i18n } from "@/i18n";
+
+import { useSession } from "./session/store";
+
+/** The console's menu as the server gives it to this person. */
+export function useMenu() {
+  const session = useSession();
+  const query = useQuery({
+    queryKey: ["access", "menu"],
+    queryFn: ({ signal }) => take(api.GET("/api/v1/access/menu", { signal })),
+    enabled: () => session.status === "active",
+    staleTime: 60_000,
+  });
+  const entries = computed(() => query.data.value ?? []);
+  return { ...query, entries };
+}
+
+/** An entry's title: an administrator's own, else ours, else its name. */
+export function menuTitle(entry: Pick<MenuEntry, "name" | "title">): string {
+  const { t, te } = i18n.global;
+  const key = `menu.${entry.name}`;
+  return entry.title ?? (te(key) ? t(key) : entry.name);
+}
+
+/** Every page and link in a menu, with the titles of what they are in. */
+export function flatten(
+  entries: readonly MenuEntry[],
+  above: readonly string[] = [],
+): { entry: MenuEntry; above: readonly string[] }[] {
+  return entries.flatMap((entry) => [
+    ...(entry.path === null ? [] : [{ entry, above }]),
+    ...flatten(entry.children, [...above, menuTitle(entry)]),
+  ]);
+}

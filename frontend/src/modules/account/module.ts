@@ -1,0 +1,3 @@
+import { defineModule } from "@/app/module";
+
+export const account = defineModule({ name: "account", routes: [] });

@@ -1,0 +1,6 @@
+/** The modules of the web app: one tuple, no scanning. */
+import { account } from "./account/module";
+import { portal } from "./portal/module";
+import { sign } from "./sign/module";
+
+export const MODULES = [portal, sign, account] as const;

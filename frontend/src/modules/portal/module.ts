@@ -1,0 +1,13 @@
+import { defineModule } from "@/app/module";
+
+export const portal = defineModule({
+  name: "portal",
+  routes: [
+    {
+      path: "/",
+      name: "home",
+      component: () => import("./Home.vue"),
+      meta: { title: "portal.home.title" },
+    },
+  ],
+});
