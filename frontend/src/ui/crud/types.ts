@@ -34,7 +34,8 @@ export interface Filter {
   /** The query parameter. */
   name: string;
   label: string;
-  as?: "text" | "select";
+  /** A moment is the reader's local time, `2026-03-04T12:00`. */
+  as?: "text" | "select" | "moment";
   options?: () => Option[];
   /** Folded away until the search is expanded. */
   more?: boolean;

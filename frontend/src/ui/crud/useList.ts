@@ -32,6 +32,10 @@ export interface ListOptions<Row> {
   name: string;
   fetch: (query: ListQuery, signal: AbortSignal) => Promise<Page<Row>>;
   filters?: readonly Filter[];
+  /** What is asked for beside the filters, whatever they are: the group whose tokens are listed. */
+  fixed?: () => Record<string, string | number | undefined>;
+  /** False: wait, since what is `fixed` is not known yet. */
+  ready?: () => boolean;
   /** The order at first: a column, `-` in front for downwards. */
   sort?: string;
   /** The row's own name among the rows; `row.id` without it. */
@@ -89,6 +93,7 @@ export function useList<Row extends object>(options: ListOptions<Row>) {
 
   const request = computed<ListQuery>(() => ({
     ...applied.value,
+    ...options.fixed?.(),
     page: page.value,
     page_size: pageSize.value,
     ...(sort.value ? { sort: sort.value } : {}),
@@ -97,7 +102,7 @@ export function useList<Row extends object>(options: ListOptions<Row>) {
     queryKey: computed(() => ["list", options.name, request.value]),
     queryFn: ({ signal }) => options.fetch(request.value, signal),
     placeholderData: keepPreviousData,
-    enabled: active,
+    enabled: () => active.value && (options.ready?.() ?? true),
   });
 
   const rows = computed<Row[]>(() => result.data.value?.items ?? []);

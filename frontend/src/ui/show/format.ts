@@ -63,3 +63,43 @@ export function money(amount: string, currency: string | null): string {
   // A decimal text is formatted exactly (Intl.NumberFormat v3); the types want it narrower.
   return format.format(amount as `${number}`);
 }
+
+const BRIEF_DIGITS = 4;
+
+/** An amount to compare with others: at most four digits behind the point, and never a false zero. */
+export function moneyBrief(amount: string, currency: string | null): string {
+  const least = 10 ** -BRIEF_DIGITS;
+  const value = Number(amount);
+  if (value > 0 && value < least) return `< ${money(least.toFixed(BRIEF_DIGITS), currency)}`;
+  return money(value.toFixed(value >= 100 ? LEAST_DIGITS : BRIEF_DIGITS), currency);
+}
+
+/** A large number with its thousands or millions in short: 1.2M. */
+export function compact(value: number): string {
+  return new Intl.NumberFormat(activeLanguage.value, {
+    notation: "compact",
+    maximumFractionDigits: 1,
+  }).format(value);
+}
+
+/** A share of one as percent: small ones with a digit behind the point. */
+export function percent(share: number): string {
+  const digits = share !== 0 && Math.abs(share) < 0.1 ? 1 : 0;
+  return new Intl.NumberFormat(activeLanguage.value, {
+    style: "percent",
+    maximumFractionDigits: digits,
+  }).format(share);
+}
+
+const SECOND_MS = 1000;
+
+/** How long something took: milliseconds below a second, then seconds. */
+export function duration(ms: number): string {
+  const inSeconds = ms >= SECOND_MS;
+  return new Intl.NumberFormat(activeLanguage.value, {
+    style: "unit",
+    unit: inSeconds ? "second" : "millisecond",
+    unitDisplay: "short",
+    maximumFractionDigits: inSeconds && ms < 100 * SECOND_MS ? 1 : 0,
+  }).format(inSeconds ? ms / SECOND_MS : ms);
+}
