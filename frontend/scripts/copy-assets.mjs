@@ -33,4 +33,7 @@ if (parts.length !== 2) {
 }
 await writeFile(redoc, parts.join('"data:,"'));
 
+// What the app has a page for; the server answers 404 to the rest, with the app's own page for it.
+await copyFile(join(root, "src", "app", "places.json"), join(target, "..", "places.json"));
+
 console.log(`${files.length} files copied to paifang/web/reference`);

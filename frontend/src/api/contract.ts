@@ -102,7 +102,11 @@ export interface DeviceSession {
   authenticated_at: string;
   methods: string[];
   address: string;
+  /** The browser, as it names itself. */
   agent: string;
+  /** Such as `Firefox on Windows`; may be empty. */
+  device: string;
+  place: string | null;
   current: boolean;
 }
 
@@ -133,10 +137,11 @@ export interface AccessMe {
 export interface MenuEntry {
   name: string;
   kind: "directory" | "page" | "link";
-  /** An administrator's own title; null: the one of the locale files, `menu.<name>`. */
-  title: string | null;
-  icon: string | null;
-  path: string | null;
+  /** An administrator's own titles by locale; where there is none, that of the locale files. */
+  titles: Record<string, string> | null;
+  icon: string;
+  /** Of a page: in the console. Of a link: its address. Empty for a directory. */
+  path: string;
   children: MenuEntry[];
 }
 
@@ -184,11 +189,12 @@ export interface ContractPaths {
   "/api/v1/auth/password/reset": { post: Send<{ token: string; password: string }> };
   "/api/v1/auth/setup": {
     post: Send<
-      { token: string; email: string; password: string; display_name: string },
+      { token: string; email: string; password: string; display_name: string; locale?: string },
       SessionGrant
     >;
   };
   "/api/v1/auth/email/confirm": { post: Send<{ token: string }> };
+  "/api/v1/auth/email/keep": { post: Send<{ token: string }> };
 
   "/api/v1/account": {
     get: Get<Profile>;
@@ -224,6 +230,11 @@ export interface ContractPaths {
   "/api/v1/account/identities": { get: Get<Identity[]> };
   "/api/v1/account/identities/{identity_id}": {
     delete: SendTo<{ identity_id: string }, undefined>;
+  };
+
+  /** Begins to link: the address of the other service's page. */
+  "/api/v1/account/identities/{provider}": {
+    post: SendTo<{ provider: string }, undefined, { location: string }>;
   };
 
   "/api/v1/access/me": { get: Get<AccessMe> };

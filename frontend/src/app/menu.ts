@@ -3,7 +3,7 @@ import { computed } from "vue";
 
 import { api, take } from "@/api/client";
 import type { MenuEntry } from "@/api/contract";
-import { i18n } from "@/i18n";
+import { activeLanguage, menuTitles } from "@/i18n";
 
 import { useSession } from "./session/store";
 
@@ -21,10 +21,8 @@ export function useMenu() {
 }
 
 /** An entry's title: an administrator's own, else ours, else its name. */
-export function menuTitle(entry: Pick<MenuEntry, "name" | "title">): string {
-  const { t, te } = i18n.global;
-  const key = `menu.${entry.name}`;
-  return entry.title ?? (te(key) ? t(key) : entry.name);
+export function menuTitle(entry: Pick<MenuEntry, "name" | "titles">): string {
+  return entry.titles?.[activeLanguage.value] ?? menuTitles()[entry.name] ?? entry.name;
 }
 
 /** Every page and link in a menu, with the titles of what they are in. */
@@ -33,7 +31,7 @@ export function flatten(
   above: readonly string[] = [],
 ): { entry: MenuEntry; above: readonly string[] }[] {
   return entries.flatMap((entry) => [
-    ...(entry.path === null ? [] : [{ entry, above }]),
+    ...(entry.path === "" ? [] : [{ entry, above }]),
     ...flatten(entry.children, [...above, menuTitle(entry)]),
   ]);
 }

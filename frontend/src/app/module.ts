@@ -1,3 +1,4 @@
+import type { Component } from "vue";
 import type { RouteRecordRaw } from "vue-router";
 
 /** What a route says about itself beside its path. */
@@ -28,6 +29,13 @@ export interface PortalLink {
   open?: boolean;
 }
 
+/** What a module shows on the portal's home to who is signed in: a <section> with its heading. */
+export interface HomeSection {
+  name: string;
+  needs?: string;
+  component: Component;
+}
+
 export interface FoundRecord {
   title: string;
   detail?: string;
@@ -48,6 +56,7 @@ export interface WebModule {
   name: string;
   routes: RouteRecordRaw[];
   portal?: readonly PortalLink[];
+  home?: readonly HomeSection[];
   records?: readonly RecordSource[];
 }
 

@@ -9,8 +9,9 @@ export interface Tab {
   /** Without the query: a page has one tab, whatever its filters. */
   path: string;
   fullPath: string;
-  /** Key of its title. */
+  /** Key of its title, and the modules whose texts have it. */
   title: string;
+  texts: readonly string[];
   /** The name of the one thing it shows, once known. */
   label: string | null;
   pinned: boolean;
@@ -28,7 +29,8 @@ function isTabs(value: unknown): value is Tab[] {
         typeof tab?.path === "string" &&
         tab.path.startsWith("/console") &&
         typeof tab.fullPath === "string" &&
-        typeof tab.title === "string",
+        typeof tab.title === "string" &&
+        Array.isArray(tab.texts),
     )
   );
 }
@@ -46,9 +48,9 @@ export const useTabs = defineStore("tabs", () => {
       known.fullPath = fullPath;
       return;
     }
-    const title = route.meta.title ?? "";
+    const { title = "", texts = [] } = route.meta;
     const generation = generations.get(path) ?? 0;
-    tabs.value.push({ path, fullPath, title, label: null, pinned: false, generation });
+    tabs.value.push({ path, fullPath, title, texts, label: null, pinned: false, generation });
     const oldest = tabs.value.findIndex((tab) => !tab.pinned && tab.path !== path);
     if (tabs.value.length > MOST && oldest >= 0) tabs.value.splice(oldest, 1);
   }

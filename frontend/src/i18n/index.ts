@@ -31,6 +31,12 @@ export function initialLanguage(): Language {
   return tag in LANGUAGES ? (tag as Language) : "en";
 }
 
+/** Titles of the menu's entries by their dotted names, which are no paths among the texts. */
+export function menuTitles(): Record<string, string> {
+  const texts = i18n.global.getLocaleMessage(activeLanguage.value) as { menu?: object };
+  return (texts.menu ?? {}) as Record<string, string>;
+}
+
 function fetchTexts(language: Language, module: string): Promise<void> {
   const key = `${module} ${language}`;
   const known = loaded.get(key);

@@ -153,13 +153,18 @@ export const useSession = defineStore("session", () => {
     settle(false);
   }
 
+  /** The session is over for good, here and in the other tabs. */
+  function leave(): void {
+    forget();
+    tabs.tell({ kind: "signed_out" });
+  }
+
   /** Ends the session here, in the other tabs and at the server. */
   async function signOut(): Promise<void> {
     try {
       await api.POST("/api/v1/auth/sign-out");
     } finally {
-      forget();
-      tabs.tell({ kind: "signed_out" });
+      leave();
     }
   }
 
@@ -194,5 +199,6 @@ export const useSession = defineStore("session", () => {
     rename,
     signOut,
     forget,
+    leave,
   };
 });

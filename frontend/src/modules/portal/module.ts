@@ -9,5 +9,11 @@ export const portal = defineModule({
       component: () => import("./Home.vue"),
       meta: { title: "portal.home.title" },
     },
+    {
+      path: "/start",
+      name: "start",
+      component: () => import("./Start.vue"),
+      meta: { title: "portal.start.title" },
+    },
   ],
 });
