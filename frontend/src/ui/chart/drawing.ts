@@ -20,6 +20,7 @@ interface Pointed {
 
 const LABEL_WIDTH = 132;
 const NARROW_LABEL_WIDTH = 84;
+const MOST_HOURS = 48;
 const MOST_COLUMN_WIDTH = 28;
 
 /** A chart as ECharts takes it, in our colours and without what nobody reads. */
@@ -30,6 +31,7 @@ export function drawing(chart: Drawn): Record<string, unknown> {
   const ink = colours["--pf-ink-soft"];
   const named = chart.kind === "lines" && chart.series.length > 1;
   const width = chart.narrow ? NARROW_LABEL_WIDTH : LABEL_WIDTH;
+  const days = chart.step === "hour" && chart.steps.length > MOST_HOURS;
   const font = getComputedStyle(chart.place).fontFamily;
   return {
     animation: false,
@@ -51,7 +53,9 @@ export function drawing(chart: Drawn): Record<string, unknown> {
       axisLabel: {
         color: ink,
         hideOverlap: true,
-        formatter: (at: string) => moment(at, chart.step, true),
+        // Of many hours the days are named, where they begin.
+        ...(days ? { interval: (_: number, at: string) => new Date(at).getHours() === 0 } : {}),
+        formatter: (at: string) => moment(at, days ? "day" : chart.step, true),
       },
     },
     yAxis: {

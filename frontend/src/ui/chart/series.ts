@@ -15,6 +15,10 @@ export function moment(iso: string, step: "hour" | "day", short = false): string
   const style: Intl.DateTimeFormatOptions =
     step === "day"
       ? { month: "short", day: "numeric", ...(short ? {} : { weekday: "short" }) }
-      : { hour: "2-digit", minute: "2-digit", ...(short ? {} : { month: "short", day: "numeric" }) };
+      : {
+          hour: "2-digit",
+          minute: "2-digit",
+          ...(short ? {} : { month: "short", day: "numeric" }),
+        };
   return new Intl.DateTimeFormat(activeLanguage.value, style).format(new Date(iso));
 }

@@ -28,7 +28,7 @@ export type ListQuery = { page: number; page_size: number; sort?: string } & Rec
 >;
 
 export interface ListOptions<Row> {
-  /** Dotted and unique, such as `gateway.tokens`: for the cache and for what is remembered. */
+  /** Unique, such as `gateway-tokens`: for the cache and for what is remembered. */
   name: string;
   fetch: (query: ListQuery, signal: AbortSignal) => Promise<Page<Row>>;
   filters?: readonly Filter[];
@@ -83,7 +83,13 @@ export function useList<Row extends object>(options: ListOptions<Row>) {
   );
 
   async function show(next: { page?: number; sort?: string; filters?: Record<string, string> }) {
-    const query: LocationQueryRaw = { ...(next.filters ?? applied.value) };
+    // What others have put into the address stays.
+    const own = new Set(["page", "sort", ...filters.map(({ name }) => name)]);
+    const others = Object.entries(route.query).filter(([name]) => !own.has(name));
+    const query: LocationQueryRaw = {
+      ...Object.fromEntries(others),
+      ...(next.filters ?? applied.value),
+    };
     const wantedSort = next.sort ?? sort.value;
     if (wantedSort && wantedSort !== options.sort) query["sort"] = wantedSort;
     if ((next.page ?? 1) > 1) query["page"] = String(next.page);

@@ -66,12 +66,12 @@ export function money(amount: string, currency: string | null): string {
 
 const BRIEF_DIGITS = 4;
 
-/** An amount to compare with others: at most four digits behind the point, and never a false zero. */
+/** An amount to compare with others: two digits behind the point, four below one, never a false zero. */
 export function moneyBrief(amount: string, currency: string | null): string {
   const least = 10 ** -BRIEF_DIGITS;
   const value = Number(amount);
   if (value > 0 && value < least) return `< ${money(least.toFixed(BRIEF_DIGITS), currency)}`;
-  return money(value.toFixed(value >= 100 ? LEAST_DIGITS : BRIEF_DIGITS), currency);
+  return money(value.toFixed(value >= 1 ? LEAST_DIGITS : BRIEF_DIGITS), currency);
 }
 
 /** A large number with its thousands or millions in short: 1.2M. */
