@@ -8,10 +8,11 @@ import { KEPT, prepend, useLive } from "@/modules/gateway/logs/live";
 import { bodyOf as channelBody } from "@/modules/gateway/channels/form";
 import { nameOfGroup } from "@/modules/gateway/shared/options";
 import { clientsOf, samplesOf } from "@/modules/gateway/tokens/connect";
-import { bodyOf } from "@/modules/gateway/tokens/form";
+import { bodyOf, changed } from "@/modules/gateway/tokens/form";
 import type { Log, Sums, Usage } from "@/modules/gateway/types";
 import { change, linesOf, measure, spread } from "@/modules/gateway/usage/metrics";
 import { allowsHours, boundsOf, dayText } from "@/modules/gateway/usage/period";
+import { apart } from "@/ui/chart/series";
 import { duration, moneyBrief, percent } from "@/ui/show/format";
 
 const NONE: Sums = {
@@ -180,6 +181,12 @@ test("an empty field of a token means no limit, never zero", () => {
   });
 });
 
+test("only what was changed is sent: what was allowed once may not be any more", () => {
+  const before = { name: "a", models: ["x"], expires_at: "2020-01-01T00:00:00Z" };
+  expect(changed(before, { ...before, name: "b" })).toEqual({ name: "b" });
+  expect(changed(before, { ...before, models: [] })).toEqual({ models: [] });
+});
+
 test("a credential is sent only when one was typed, and names only where they differ", () => {
   const values = {
     provider: "openai",
@@ -239,4 +246,15 @@ test("amounts in brief are never a false zero", () => {
   expect(moneyBrief("1234.567", "USD")).toBe("$1,234.57");
   expect([duration(0.4), duration(950), duration(1_250)]).toEqual(["0 ms", "950 ms", "1.3 sec"]);
   expect([percent(0.034), percent(0.34), percent(0)]).toEqual(["3.4%", "34%", "0%"]);
+});
+
+test("names of lines never cover each other, and keep their order", () => {
+  const placed = apart([200, 201, 30, 202, 203], 17, 8, 210);
+  const sorted = [...placed].sort((a, b) => a - b);
+  for (let at = 1; at < sorted.length; at += 1) {
+    expect((sorted[at] ?? 0) - (sorted[at - 1] ?? 0)).toBeGreaterThanOrEqual(17);
+  }
+  expect(placed[2]).toBe(30);
+  expect(Math.max(...placed)).toBeLessThanOrEqual(210);
+  expect(placed.indexOf(Math.max(...placed))).toBe(4);
 });

@@ -18,10 +18,18 @@ interface Pointed {
   dataIndex: number;
 }
 
-const LABEL_WIDTH = 132;
-const NARROW_LABEL_WIDTH = 84;
 const MOST_HOURS = 48;
 const MOST_COLUMN_WIDTH = 28;
+
+/** Lines have their names at their ends, where there are several. */
+export function isNamed(chart: Pick<Drawn, "kind" | "series">): boolean {
+  return chart.kind === "lines" && chart.series.length > 1;
+}
+
+/** Pixels that are kept for names. */
+export function roomOf(narrow: boolean): number {
+  return narrow ? 96 : 152;
+}
 
 /** A chart as ECharts takes it, in our colours and without what nobody reads. */
 export function drawing(chart: Drawn): Record<string, unknown> {
@@ -29,8 +37,6 @@ export function drawing(chart: Drawn): Record<string, unknown> {
   const names = ["--pf-ink", "--pf-ink-soft", "--pf-rule", "--pf-raised", ...hues] as const;
   const colours = readColours(chart.place, names);
   const ink = colours["--pf-ink-soft"];
-  const named = chart.kind === "lines" && chart.series.length > 1;
-  const width = chart.narrow ? NARROW_LABEL_WIDTH : LABEL_WIDTH;
   const days = chart.step === "hour" && chart.steps.length > MOST_HOURS;
   const font = getComputedStyle(chart.place).fontFamily;
   return {
@@ -40,7 +46,7 @@ export function drawing(chart: Drawn): Record<string, unknown> {
       top: 12,
       bottom: 4,
       left: 0,
-      right: named ? width + 12 : 12,
+      right: isNamed(chart) ? roomOf(chart.narrow) : 12,
       outerBoundsMode: "same",
       outerBoundsContain: "axisLabel",
     },
@@ -93,15 +99,6 @@ export function drawing(chart: Drawn): Record<string, unknown> {
         showSymbol: chart.steps.length === 1,
         connectNulls: false,
         emphasis: { disabled: true },
-        endLabel: {
-          show: named,
-          formatter: "{a}",
-          color: colour,
-          width,
-          overflow: "truncate",
-          distance: 8,
-        },
-        labelLayout: { moveOverlap: "shiftY" },
       };
     }),
   };

@@ -22,3 +22,28 @@ export function moment(iso: string, step: "hour" | "day", short = false): string
         };
   return new Intl.DateTimeFormat(activeLanguage.value, style).format(new Date(iso));
 }
+
+/**
+ * Moves labels apart that would cover each other: each stays as near to where it belongs as it can,
+ * in the same order, between `top` and `bottom`.
+ */
+export function apart(
+  wanted: readonly number[],
+  gap: number,
+  top: number,
+  bottom: number,
+): number[] {
+  const order = wanted.map((_, index) => index).sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0));
+  const placed = wanted.map((at) => Math.min(bottom, Math.max(top, at)));
+  let least = top;
+  for (const index of order) {
+    placed[index] = Math.max(placed[index] ?? 0, least);
+    least = (placed[index] ?? 0) + gap;
+  }
+  let most = bottom;
+  for (const index of order.reverse()) {
+    placed[index] = Math.min(placed[index] ?? 0, most);
+    most = (placed[index] ?? 0) - gap;
+  }
+  return placed;
+}

@@ -52,7 +52,7 @@ function read(group: Group): GroupValues {
   };
 }
 
-function choices<T extends string>(key: string, values: readonly T[]): () => Option[] {
+function choices(key: string, values: readonly string[]): () => Option[] {
   return () => values.map((value) => ({ value, label: i18n.global.t(`gateway.${key}.${value}`) }));
 }
 
@@ -128,7 +128,8 @@ export function useGroupForm(options: { models: Ref<Option[]>; saved: () => unkn
     read,
     create: (values) => {
       const { name, kind } = values;
-      const id = values.id?.trim() || null;
+      const typed = values.id?.trim() ?? "";
+      const id = typed === "" ? null : typed;
       const body = { name, kind, id, ...limitsOf(values) };
       return take(api.POST("/api/v1/gateway/groups", { body }));
     },

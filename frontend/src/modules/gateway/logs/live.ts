@@ -34,10 +34,22 @@ async function openTail(query: Record<string, string | number>, signal: AbortSig
   return data as ReadableStream<Uint8Array>;
 }
 
+/** Asked anew each time: TypeScript takes it for settled after the first look. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
   });
 }
 
@@ -72,7 +84,7 @@ export function useLive(narrow: () => Record<string, string>, open: Open = openT
   async function readOnce(signal: AbortSignal): Promise<void> {
     const query = { ...narrow(), ...(last === null ? {} : { after: last }) };
     const stream = await open(query, signal);
-    if (signal.aborted) return;
+    if (isOver(signal)) return;
     state.value = "live";
     error.value = null;
     const reader = stream.pipeThrough(new TextDecoderStream() as never).getReader();
@@ -80,7 +92,7 @@ export function useLive(narrow: () => Record<string, string>, open: Open = openT
     try {
       for (;;) {
         const { done, value } = (await reader.read()) as { done: boolean; value?: string };
-        if (done || signal.aborted) return;
+        if (done || isOver(signal)) return;
         take(events(value ?? ""));
       }
     } finally {
@@ -90,13 +102,13 @@ export function useLive(narrow: () => Record<string, string>, open: Open = openT
 
   async function run(signal: AbortSignal): Promise<void> {
     let wait = FIRST_WAIT_MS;
-    while (!signal.aborted) {
+    while (!isOver(signal)) {
       state.value = "opening";
       try {
         await readOnce(signal);
         wait = FIRST_WAIT_MS;
       } catch (failure) {
-        if (signal.aborted) return;
+        if (isOver(signal)) return;
         const refusal = asApiError(failure);
         error.value = failure;
         // A refusal stays one; what was not reached or is full is asked for again.

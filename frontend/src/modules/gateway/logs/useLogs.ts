@@ -1,9 +1,10 @@
 import { keepPreviousData, useQuery } from "@tanstack/vue-query";
-import { computed, onActivated, onDeactivated, reactive, ref, shallowRef, watch } from "vue";
+import { computed, reactive, ref, shallowRef, watch } from "vue";
 import { useRoute, useRouter } from "vue-router";
 
 import { api, take } from "@/api/client";
 import type { Filter } from "@/ui/crud/types";
+import { useActive } from "@/ui/useActive";
 
 import { asQuery } from "./columns";
 
@@ -24,9 +25,7 @@ export function useLogs(options: {
   const applied = shallowRef<Record<string, string>>({});
   const draft = reactive<Record<string, string>>({});
   const behind = ref<number[]>([]);
-  const active = ref(true);
-  onActivated(() => (active.value = true));
-  onDeactivated(() => (active.value = false));
+  const active = useActive();
 
   function read(): void {
     const found: Record<string, string> = {};

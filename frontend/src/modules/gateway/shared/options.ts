@@ -12,7 +12,8 @@ const MOST = 100;
 /** What a group is called: a person's own by the person, since it has no other name. */
 export function nameOfGroup(group: Pick<Group, "id" | "name" | "kind" | "owner">): string {
   const named = group.name !== "" && group.name !== group.id;
-  return named ? group.name : (group.kind === "personal" && group.owner) || group.id;
+  if (named) return group.name;
+  return group.kind === "personal" ? (group.owner ?? group.id) : group.id;
 }
 
 /** Groups to choose one of: the first hundred. */

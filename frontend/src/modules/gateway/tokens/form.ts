@@ -43,6 +43,15 @@ function read(token: Token): TokenValues {
   return { group_id, name, models: [...(models ?? [])], quota, expires_at, more, ...limits };
 }
 
+/** Only what was changed: what a group allows may have shrunk, and an expiry may have passed. */
+export function changed<T extends object>(before: T, after: T): Partial<T> {
+  const known = before as Record<string, unknown>;
+  const different = Object.entries(after).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name]),
+  );
+  return Object.fromEntries(different) as Partial<T>;
+}
+
 const more = (values: TokenValues) => values.more;
 
 /** The form of tokens; `made` gets what is new, with its key. */
@@ -123,7 +132,7 @@ export function useTokenForm(options: {
     update: (token, values) =>
       api.PATCH("/api/v1/gateway/tokens/{token_id}", {
         params: { path: { token_id: token.id } },
-        body: bodyOf(values),
+        body: changed(bodyOf(read(token)), bodyOf(values)),
       }),
     saved: options.saved,
     done: null,
