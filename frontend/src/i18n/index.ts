@@ -33,7 +33,7 @@ export function initialLanguage(): Language {
 
 /** Titles of the menu's entries by their dotted names, which are no paths among the texts. */
 export function menuTitles(): Record<string, string> {
-  const texts = i18n.global.getLocaleMessage(activeLanguage.value) as { menu?: object };
+  const texts: { menu?: unknown } = i18n.global.getLocaleMessage(activeLanguage.value);
   return (texts.menu ?? {}) as Record<string, string>;
 }
 

@@ -22,6 +22,12 @@ const HINT = "signed_in";
 /** A token is renewed this long before it expires, or after four fifths of a short life. */
 const EARLY_MS = 60_000;
 const RETRY_MS = 15_000;
+const WAITED_MS = 10;
+const HEAR_MS = 50;
+
+function pause(delay: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delay));
+}
 
 /** Puts another way to the other tabs in place; for tests. */
 export const surroundings: { openTabs: () => Tabs } = { openTabs };
@@ -74,11 +80,13 @@ export const useSession = defineStore("session", () => {
 
   /** Asks for a new access token: once at a time in this tab, and once among all tabs. */
   function refresh(): Promise<Outcome> {
+    const before = received;
+    const asked = performance.now();
     running ??= tabs
       .alone(async () => {
-        const before = received;
-        await Promise.resolve();
-        return received !== before ? "renewed" : request();
+        // Who had to wait for another tab hears what it got, a moment later perhaps.
+        if (received === before && performance.now() - asked > WAITED_MS) await pause(HEAR_MS);
+        return received === before ? request() : ("renewed" as const);
       })
       .finally(() => (running = null));
     return running;

@@ -8,7 +8,7 @@ export function useLinkToken(name = "token"): string | null {
   const route = useRoute();
   const token = new URLSearchParams(route.hash.replace(/^#/, "")).get(name);
   if (token !== null) {
-    const { state } = globalThis.history;
+    const state: unknown = globalThis.history.state;
     globalThis.history.replaceState(state, "", route.path);
   }
   return token;
