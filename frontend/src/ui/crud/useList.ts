@@ -34,6 +34,8 @@ export interface ListOptions<Row> {
   filters?: readonly Filter[];
   /** What is asked for beside the filters, whatever they are: the group whose tokens are listed. */
   fixed?: () => Record<string, string | number | undefined>;
+  /** What stays in the address though it is not the list's: the part of a page that it is in. */
+  keeps?: readonly string[];
   /** False: wait, since what is `fixed` is not known yet. */
   ready?: () => boolean;
   /** The order at first: a column, `-` in front for downwards. */
@@ -83,9 +85,8 @@ export function useList<Row extends object>(options: ListOptions<Row>) {
   );
 
   async function show(next: { page?: number; sort?: string; filters?: Record<string, string> }) {
-    // What others have put into the address stays.
-    const own = new Set(["page", "sort", ...filters.map(({ name }) => name)]);
-    const others = Object.entries(route.query).filter(([name]) => !own.has(name));
+    const kept = options.keeps ?? [];
+    const others = Object.entries(route.query).filter(([name]) => kept.includes(name));
     const query: LocationQueryRaw = {
       ...Object.fromEntries(others),
       ...(next.filters ?? applied.value),

@@ -64,9 +64,7 @@ export function useLogs(options: {
   });
 
   function show(filters: Record<string, string>) {
-    const own = new Set(options.filters.map(({ name }) => name));
-    const others = Object.entries(route.query).filter(([name]) => !own.has(name));
-    return router.replace({ path: home, query: { ...Object.fromEntries(others), ...filters } });
+    return router.replace({ path: home, query: filters });
   }
 
   return {
