@@ -2,8 +2,8 @@
 prices, teams and a month of calls. Everything is made as in real life: by the API, and calls by
 records in the journal, which the gateway itself takes over and counts.
 
-``python tests/e2e/gateway_seed.py http://127.0.0.1:8000 HOME`` prints, as JSON, who can sign in. The
-installation must not ask for proofs of work: PAIFANG_ACCOUNTS_CHALLENGE_NUMBER=0.
+``python tests/e2e/gateway_seed.py http://127.0.0.1:8000 HOME`` prints, as JSON, who can sign in.
+The installation must not ask for proofs of work: PAIFANG_ACCOUNTS_CHALLENGE_NUMBER=0.
 """
 
 import json
@@ -52,7 +52,7 @@ class Seed:
         self.api = httpx.Client(
             base_url=f"{base}/api/v1", headers={"authorization": f"Bearer {key}"}, timeout=60
         )
-        self.random = random.Random(7)  # noqa: S311 - the same picture each time, no secret
+        self.random = random.Random(7)  # the same picture each time
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
         """One call that has to succeed."""
@@ -120,9 +120,7 @@ class Seed:
 
     def token(self, group: str, name: str, key: str | None = None, **more: Any) -> dict[str, Any]:
         """A token of a group."""
-        made = self.call(
-            "POST", "/gateway/tokens", {"group_id": group, "name": name, **more}, key
-        )
+        made = self.call("POST", "/gateway/tokens", {"group_id": group, "name": name, **more}, key)
         return {"group": group, **made}
 
     def calls(self, tokens: list[dict[str, Any]], channels: dict[str, tuple[str, str]]) -> None:
@@ -155,7 +153,7 @@ class Seed:
         model: str,
         token: dict[str, Any],
         channel: tuple[str, str],
-        bad_day: bool,  # noqa: FBT001 - of one caller, above
+        bad_day: bool,
     ) -> Record:
         """One call, mostly a good one."""
         given, cached_price, output_price, median, _ = MODELS[model]
@@ -253,4 +251,5 @@ class Seed:
 
 
 if __name__ == "__main__":
-    print(json.dumps(Seed(sys.argv[1].rstrip("/"), Path(sys.argv[2])).all()))
+    made = Seed(sys.argv[1].rstrip("/"), Path(sys.argv[2])).all()
+    sys.stdout.write(f"{json.dumps(made)}\n")
