@@ -35,19 +35,24 @@ run: $(STAMPS)/package web models  ## Start Paifang (HOST=, PORT=, HOME_DIR=)
 	@$(RUN_ENV) exec $(VENV)/bin/paifang up
 
 .PHONY: setup
-setup: $(STAMPS)/package $(STAMPS)/dev web models  ## Install what a developer needs
+setup: $(STAMPS)/package $(STAMPS)/dev $(STAMPS)/node web models  ## Install what a developer needs
 
 .PHONY: test
 test: setup  ## Run the tests (ARGS='tests/core -k words' for some of them)
+	@if [ -z '$(ARGS)' ]; then $(MAKE) --no-print-directory test-web; fi
 	@$(PY) -m scripts.test_services $(ARGS)
+
+.PHONY: test-web
+test-web: $(STAMPS)/node  ## Run the tests of the web app alone (vitest)
+	@cd frontend && npm run --silent test
 
 .PHONY: test-long
 test-long: setup  ## Run the tests with the full counts of the fault and property tests
 	@$(PY) -m scripts.test_services --long $(ARGS)
 
-LINTS := lint-ruff lint-format lint-types lint-imports lint-rules lint-locks
+LINTS := lint-ruff lint-format lint-types lint-imports lint-rules lint-locks lint-web lint-web-types
 .PHONY: lint $(LINTS)
-lint: $(STAMPS)/package $(STAMPS)/dev  ## Check style, types, imports, house rules and lock files
+lint: $(STAMPS)/package $(STAMPS)/dev $(STAMPS)/node  ## Check style, types, imports, house rules and lock files
 	@$(MAKE) --no-print-directory --keep-going $(LINTS)
 lint-ruff:
 	@$(VENV)/bin/ruff check
@@ -61,11 +66,16 @@ lint-rules:
 	@$(PY) -m scripts.check_rules
 lint-locks:
 	@$(PY) -m scripts.check_locks
+lint-web:
+	@cd frontend && npm run --silent lint && npm run --silent style
+lint-web-types:
+	@cd frontend && npm run --silent check
 
 .PHONY: format
-format: $(STAMPS)/dev  ## Format the code and apply the safe fixes
+format: $(STAMPS)/dev $(STAMPS)/node  ## Format the code and apply the safe fixes
 	@$(VENV)/bin/ruff check --fix-only --quiet
 	@$(VENV)/bin/ruff format
+	@cd frontend && npm run --silent format
 
 .PHONY: docs
 docs: $(STAMPS)/package  ## Write the reference pages anew
@@ -163,10 +173,26 @@ peers: $(STAMPS)/dev  ## Install the gateways that the benchmark compares with (
 	    if ! npm --prefix $(PEERS)/portkey ci --no-audit --no-fund --loglevel=error >/dev/null; then \
 	        rm -rf $(PEERS)/portkey; echo "Portkey can't be installed; going on without it."; fi; fi
 
-# npm must leave the lock file as it is: "ci" installs exactly that.
-paifang/web/.built: $(shell find frontend -name node_modules -prune -o -type f -print 2>/dev/null)
+# npm must leave the lock file as it is: "ci" installs exactly that. What only developers need is
+# left out where nothing is developed; the mark says what is there.
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error
+NODE := frontend/node_modules/.installed
+
+$(STAMPS)/node: frontend/package-lock.json | $(STAMPS)/venv
+	@if ! [ frontend/node_modules/.developer -nt frontend/package-lock.json ]; then \
+	    echo "installing the tools of the web app"; \
+	    (cd frontend && $(NPM_CI) >/dev/null) && touch $(NODE) frontend/node_modules/.developer; fi
+	@touch $@
+
+$(NODE): frontend/package-lock.json
 	@if ! command -v npm >/dev/null; then \
-	    echo "npm is needed to build the pages: install Node.js 20 or newer." >&2; exit 1; fi
+	    echo "npm is needed to build the pages: install Node.js 20.19 or newer." >&2; exit 1; fi
+	@cd frontend && $(NPM_CI) --omit=dev >/dev/null
+	@touch $@
+
+WEB_SOURCES = $(shell find frontend -name node_modules -prune -o -name tests -prune \
+	-o -type f -print 2>/dev/null) paifang/pages/static/tokens.css
+paifang/web/.built: $(NODE) $(WEB_SOURCES)
 	@echo "building the pages"
-	@cd frontend && npm ci --no-audit --no-fund --loglevel=error >/dev/null && npm run --silent build
+	@cd frontend && npm run --silent build
 	@touch $@

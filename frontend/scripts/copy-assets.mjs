@@ -1,6 +1,6 @@
 // Copies what the API reference pages need into the Python package, so that they work without
 // a network. The files are the packages' own builds, but for one address.
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -17,6 +17,8 @@ const files = [
   ["redoc/LICENSE", "redoc.LICENSE"],
 ];
 
+// The app's own files have a hash in their name: those of the last build would pile up.
+await rm(join(target, "..", "assets"), { recursive: true, force: true });
 await mkdir(target, { recursive: true });
 for (const [from, to] of files) {
   await copyFile(join(root, "node_modules", from), join(target, to));
@@ -30,5 +32,8 @@ if (parts.length !== 2) {
   throw new Error("Redoc has changed how it loads its logo: look at copy-assets.mjs");
 }
 await writeFile(redoc, parts.join('"data:,"'));
+
+// What the app has a page for; the server answers 404 to the rest, with the app's own page for it.
+await copyFile(join(root, "src", "app", "places.json"), join(target, "..", "places.json"));
 
 console.log(`${files.length} files copied to paifang/web/reference`);

@@ -1,4 +1,4 @@
-"""Pages that are there without the web app: the welcome page and the API reference."""
+"""Serves the web app and, beside it, the API reference."""
 
 from paifang.pages.router import install_missing_page, pages_router
 

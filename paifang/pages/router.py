@@ -1,5 +1,7 @@
-"""Serves the welcome page, ``/docs``, ``/redoc`` and ``/openapi.json`` from the package, and a page
-to browsers that ask for what is not there.
+"""Serves the web app, ``/docs``, ``/redoc`` and ``/openapi.json`` from the package.
+
+The app finds its own way: each of its addresses is answered with the same page. An address that it
+has no page for is answered with that page, too, and with 404.
 """
 
 import asyncio
@@ -30,9 +32,13 @@ STATIC = PACKAGE / "pages" / "static"
 BAR = PACKAGE / "pages" / "bar.html"
 """What stands at the top of every page, where :data:`BAR_HERE` is."""
 BAR_HERE = "<!-- bar -->\n"
-ADDRESSES = {"home.html": "/", "docs.html": "/docs", "redoc.html": "/redoc"}
-REFERENCE = PACKAGE / "web" / "reference"
-"""Swagger UI and Redoc, copied there by ``make web``; inside the wheel, not in git."""
+ADDRESSES = {"docs.html": "/docs", "redoc.html": "/redoc"}
+WEB = PACKAGE / "web"
+"""The web app, built there by ``make web``; inside the wheel, not in git."""
+REFERENCE = WEB / "reference"
+"""Swagger UI and Redoc, copied there by ``make web``."""
+FOR_EVER = "public, max-age=31536000, immutable"
+"""For files with a hash of their content in their name."""
 
 JSON = "application/json"
 TYPES = {
@@ -62,8 +68,20 @@ thread: the relay shares this process's event loop."""
 
 @pages_router.api_route("/", methods=READ, dependencies=[public()])
 def home(request: Request) -> Response:
-    """The welcome page."""
-    return _file(request, STATIC, "home.html")
+    """The web app; when it is not built, a page that says so."""
+    if not (WEB / "index.html").is_file():
+        response = _file(request, STATIC, "unbuilt.html")
+        response.status_code = 503
+        return response
+    return _file(request, WEB, "index.html")
+
+
+@pages_router.api_route("/assets/{name}", methods=READ, dependencies=[public()])
+def assets(request: Request, name: str) -> Response:
+    """A file of the web app."""
+    response = _file(request, WEB / "assets", name)
+    response.headers["cache-control"] = FOR_EVER
+    return response
 
 
 @pages_router.api_route("/docs", methods=READ, dependencies=[public()])
@@ -137,13 +155,11 @@ def assemble(path: Path) -> str:
     bar = BAR.read_text(encoding="utf-8").replace(
         f'href="{here}" data', f'href="{here}" aria-current="page" data'
     )
-    if here == "/":  # its heading is the house's name
-        bar = "".join(line for line in bar.splitlines(keepends=True) if 'class="house"' not in line)
     page = path.read_text(encoding="utf-8").replace(BAR_HERE, bar)
     return page.replace("@version@", __version__)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _load(path: Path, *_changed: int) -> Page:
     content = assemble(path).encode() if path.suffix == ".html" else path.read_bytes()
     return _page(content, TYPES[path.suffix])
@@ -159,25 +175,40 @@ def _file(request: Request, folder: Path, name: str) -> Response:
 
 
 def install_missing_page(api: FastAPI) -> None:
-    """Give browsers a page where an address leads nowhere; below ``/api`` it stays a problem."""
+    """Give browsers the app, also where an address leads nowhere; below ``/api`` stay problems."""
     usual = cast("Handler", api.exception_handlers[HTTPException])
 
     async def missing(request: Request, error: Exception) -> Response:
         unknown = isinstance(error, HTTPException) and error.status_code == 404
         if not unknown or not _is_for_a_person(request):
             return await usual(request, error)
-        path = STATIC / "missing.html"
-        changed = path.stat().st_mtime_ns, BAR.stat().st_mtime_ns
-        page = await asyncio.to_thread(_load, path, *changed)
-        headers = {"cache-control": "no-cache", "vary": "accept"}
-        return Response(page.plain, 404, headers, page.media_type)
+        return await asyncio.to_thread(_app_or_missing, request)
 
     api.add_exception_handler(HTTPException, missing)
 
 
+def _app_or_missing(request: Request) -> Response:
+    app = WEB / "index.html"
+    path = app if app.is_file() else STATIC / "missing.html"
+    page = _load(path, path.stat().st_mtime_ns, BAR.stat().st_mtime_ns)
+    if path == app and request.url.path.split("/")[1] in _places(WEB / "places.json"):
+        response = _answer(request, page)
+        response.headers["vary"] = "accept, accept-encoding"
+        return response
+    headers = {"cache-control": "no-cache", "vary": "accept"}
+    return Response(page.plain, 404, headers, page.media_type)
+
+
+@functools.lru_cache(maxsize=4)
+def _places(path: Path) -> frozenset[str]:
+    """The first parts of the app's addresses."""
+    return frozenset(orjson.loads(path.read_bytes()))
+
+
 def _is_for_a_person(request: Request) -> bool:
     """Whether a browser asks for a page: programs take anything, or JSON."""
-    if request.method not in READ or request.url.path.startswith("/api/"):
+    path = request.url.path
+    if request.method not in READ or path.startswith(("/api/", "/assets/")):
         return False
     wanted = [
         entry.partition(";")[0].strip() for entry in request.headers.get("accept", "").split(",")

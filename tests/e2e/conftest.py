@@ -16,7 +16,7 @@ from paifang.app import Application, open_runtime
 from paifang.core.db import Database
 from paifang.core.settings import CoreSettings, load
 from paifang.migrate import upgrade
-from paifang.pages.router import REFERENCE
+from paifang.pages.router import REFERENCE, WEB
 from paifang.registry import MODULES, settings_areas
 from paifang.server import listen
 
@@ -120,6 +120,6 @@ def visitor(site: Site, browser: Browser) -> Visitor:
 
 @pytest.fixture
 def reference() -> None:
-    """The built API reference."""
-    if not (REFERENCE / "redoc.standalone.js").is_file():
-        pytest.skip("not run: the API reference is not built; 'make web' builds it")
+    """The built app and API reference."""
+    if not ((REFERENCE / "redoc.standalone.js").is_file() and (WEB / "index.html").is_file()):
+        pytest.skip("not run: the web app is not built; 'make web' builds it")

@@ -1,4 +1,4 @@
-"""Asking a model from the welcome page: the whole way, with an upstream that is told what to do."""
+"""Asking a model from the app's home: the whole way, with an upstream that is told what to do."""
 
 import re
 
@@ -12,6 +12,7 @@ from e2e.visitor import PHONE, Visitor, too_wide
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("browser: try"),  # one site and one browser for the file
+    pytest.mark.usefixtures("reference"),
 ]
 
 
@@ -32,7 +33,7 @@ async def test_a_question_is_answered_with_the_keyboard_alone(
         await page.keyboard.press("Shift+Tab")
         await page.keyboard.type("chat")
         await page.keyboard.press("Tab")
-        await expect(page.locator("[data-model]").first).to_have_text("chat")
+        await expect(page.locator(".code")).to_contain_text('"model": "chat"')
         await page.keyboard.type("What is a paifang?")
         await page.keyboard.press("Control+Enter")
         await expect(page.locator(".answer")).to_have_text("word0 word1 word2 ")

@@ -1,8 +1,10 @@
-"""The welcome page and the API reference, as they come over HTTP."""
+"""The web app and the API reference, as they come over HTTP."""
 
 import gzip
+import json
 import re
 import shlex
+import shutil
 from collections.abc import AsyncIterator, MutableMapping
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,13 +30,18 @@ BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 
 
 @pytest.fixture(autouse=True)
-def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A built API reference, whatever is in the working tree."""
-    folder = tmp_path / "reference"
-    folder.mkdir()
-    (folder / "swagger-ui.css").write_text("/* sheet */")
-    (folder / "swagger-ui.LICENSE").write_text("licence")
-    monkeypatch.setattr(router, "REFERENCE", folder)
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A built app and API reference, whatever is in the working tree."""
+    folder = tmp_path / "web"
+    for name in ("reference", "assets"):
+        (folder / name).mkdir(parents=True)
+    (folder / "reference" / "swagger-ui.css").write_text("/* sheet */")
+    (folder / "reference" / "swagger-ui.LICENSE").write_text("licence")
+    (folder / "assets" / "index-12345678.js").write_text("export {};")
+    shutil.copy(ROOT / "frontend" / "index.html", folder)
+    shutil.copy(ROOT / "frontend" / "src" / "app" / "places.json", folder)
+    monkeypatch.setattr(router, "WEB", folder)
+    monkeypatch.setattr(router, "REFERENCE", folder / "reference")
     return folder
 
 
@@ -85,9 +92,11 @@ async def get_raw(app: SecurityHeaders, path: str) -> tuple[int, bytes]:
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/openapi.json", "/static/home.js", "/favicon.ico"])
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/account", "/assets/index-12345678.js", "/openapi.json", "/static/shell.js"]
+)
 async def test_each_answer_has_the_security_headers(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
+    answer = await client.get(path, headers=BROWSER)
     assert answer.status_code == 200
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-frame-options"] == "DENY"
@@ -130,24 +139,56 @@ async def test_no_page_has_inline_scripts_or_styles_or_foreign_addresses(
     assert found == []
 
 
-async def test_the_welcome_page_tells_the_version(client: httpx.AsyncClient) -> None:
+async def test_the_app_is_told_the_version(client: httpx.AsyncClient) -> None:
     page = (await client.get("/")).text
-    assert f">{__version__}<" in page
+    assert f'name="version" content="{__version__}"' in page
     assert "@version@" not in page
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/account/security", "/console/any/thing?x=1"])
+async def test_each_address_of_the_app_is_answered_with_the_app(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    home, answer = await client.get("/"), await client.get(path, headers=BROWSER)
+    assert (answer.status_code, answer.content) == (200, home.content)
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["vary"] == "accept, accept-encoding"
+    again = {**BROWSER, "if-none-match": answer.headers["etag"]}
+    assert (await client.get(path, headers=again)).status_code == 304
+
+
+async def test_files_with_a_hash_in_their_name_are_kept_for_ever(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/assets/index-12345678.js")
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    missing = await client.get("/assets/index-gone.js", headers=BROWSER)
+    assert missing.status_code == 404, "a page in the place of a script would be cached as one"
+    assert missing.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_app_that_is_not_built_says_so(client: httpx.AsyncClient, web: Path) -> None:
+    (web / "index.html").unlink()
+    answer = await client.get("/")
+    assert answer.status_code == 503
+    assert "make web" in answer.text
+    for path in ("/sign-in", "/nowhere"):
+        answer = await client.get(path, headers=BROWSER)
+        assert answer.status_code == 404
+        assert ">404<" in answer.text
 
 
 @pytest.mark.parametrize(
     ("path", "current", "links"),
     [
-        ("/", None, ["/docs", "/redoc"]),
         ("/docs", "/docs", ["/", "/docs", "/redoc"]),
         ("/redoc", "/redoc", ["/", "/docs", "/redoc"]),
         ("/nowhere", None, ["/", "/docs", "/redoc"]),
     ],
 )
-async def test_every_page_has_the_bar_and_it_says_where_one_is(
-    client: httpx.AsyncClient, path: str, current: str | None, links: list[str]
+async def test_every_page_beside_the_app_has_the_bar_and_it_says_where_one_is(
+    client: httpx.AsyncClient, web: Path, path: str, current: str | None, links: list[str]
 ) -> None:
+    (web / "index.html").unlink()
     page = (await client.get(path, headers=BROWSER)).text
     assert page.count('<header class="bar">') == 1
     bar = page.partition('<header class="bar">')[2].partition("</header>")[0]
@@ -167,7 +208,7 @@ async def test_a_browser_gets_a_page_where_an_address_leads_nowhere(
         assert "etag" not in answer.headers
         assert answer.headers["content-security-policy"] == DEFAULT_CSP.decode()
         assert "such" not in answer.text, "nothing of the address is repeated"
-    assert ">404<" in (await client.get("/nowhere", headers=BROWSER)).text
+    assert (await client.get("/nowhere", headers=BROWSER)).text == (await client.get("/")).text
 
 
 @pytest.mark.parametrize(
@@ -207,11 +248,9 @@ async def test_a_known_version_of_a_file_is_not_sent_again(client: httpx.AsyncCl
     assert (await client.get("/", headers={"if-none-match": '"other"'})).status_code == 200
 
 
-async def test_a_changed_file_is_sent_in_its_new_form(
-    client: httpx.AsyncClient, reference: Path
-) -> None:
+async def test_a_changed_file_is_sent_in_its_new_form(client: httpx.AsyncClient, web: Path) -> None:
     before = await client.get("/reference/swagger-ui.css")
-    (reference / "swagger-ui.css").write_text("/* another sheet */")
+    (web / "reference" / "swagger-ui.css").write_text("/* another sheet */")
     after = await client.get(
         "/reference/swagger-ui.css", headers={"if-none-match": before.headers["etag"]}
     )
@@ -249,7 +288,9 @@ async def test_head_answers_like_get(client: httpx.AsyncClient) -> None:
         "/static/%00",
         "/static/.",
         "/static/..",
-        "/reference/..%2fstatic%2fhome.html",
+        "/reference/..%2findex.html",
+        "/assets/..%2findex.html",
+        "/assets/..%2fplaces.json",
         "/reference/%2fetc%2fpasswd",
         "/reference/swagger-ui.LICENSE",
         "/static/absent.js",
@@ -262,7 +303,7 @@ async def test_only_the_files_of_the_folder_are_served(app: SecurityHeaders, pat
 
 
 async def test_a_file_of_the_folder_is_served(app: SecurityHeaders) -> None:
-    status, body = await get_raw(app, "/static/home.js")
+    status, body = await get_raw(app, "/static/shell.js")
     assert status == 200
     assert b"import" in body
 
@@ -285,31 +326,14 @@ def test_every_route_declares_that_it_is_public() -> None:
     ]
 
 
-def commands() -> list[str]:
-    """The commands of ours that the welcome page shows."""
-    shown: list[str] = []
-
-    class Reader(HTMLParser):
-        code = False
-
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            if tag == "code":
-                self.code = True
-                shown.append("")
-
-        def handle_endtag(self, tag: str) -> None:
-            self.code = self.code and tag != "code"
-
-        def handle_data(self, data: str) -> None:
-            if self.code:
-                shown[-1] += data
-
-    Reader().feed((router.STATIC / "home.html").read_text())
-    return [text for text in shown if text.startswith("paifang ")]
+COMMANDS = json.loads(
+    (ROOT / "frontend" / "src" / "modules" / "portal" / "commands.json").read_text()
+)
+"""The commands of ours that the app shows."""
 
 
-@pytest.mark.parametrize("line", commands())
-def test_each_command_on_the_welcome_page_exists(line: str) -> None:
+@pytest.mark.parametrize("line", COMMANDS.values())
+def test_each_command_that_the_app_shows_exists(line: str) -> None:
     words = shlex.split(line.replace("\\\n", ""))[1:]
     command: click.Command = main
     context = click.Context(command)

@@ -3,10 +3,12 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from docs.markdown import ROOT
 from paifang.pages.router import BAR, STATIC, assemble
 
 LANGUAGES = {"en", "zh-CN", "zh-TW"}
@@ -131,6 +133,15 @@ def test_scripts_set_no_words_of_their_own(name: str) -> None:
     assert "innerHTML" not in script
 
 
+FRONTEND = ROOT / "frontend" / "src"
+TOKENS = [STATIC / "tokens.css", FRONTEND / "styles" / "tokens.css"]
+SHEETS = [
+    *sorted(STATIC.glob("*.css")),
+    *sorted(FRONTEND.rglob("*.css")),
+    *sorted(FRONTEND.rglob("*.vue")),
+]
+
+
 def luminance(colour: str) -> float:
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
@@ -139,7 +150,9 @@ def luminance(colour: str) -> float:
 
 def colours() -> dict[str, tuple[str, str]]:
     pattern = r"--pf-([\w-]+): light-dark\((#\w{6}), (#\w{6})\);"
-    tokens: list[Any] = re.findall(pattern, (STATIC / "tokens.css").read_text())
+    tokens: list[Any] = [
+        found for file in TOKENS for found in re.findall(pattern, file.read_text())
+    ]
     return {name: (day, night) for name, day, night in tokens}
 
 
@@ -149,6 +162,9 @@ def colours() -> dict[str, tuple[str, str]]:
     [
         *((ink, "paper", 4.5) for ink in ("ink", "ink-soft", "ok", "warn", "bad", "accent")),
         *((ink, "sunken", 4.5) for ink in ("ink", "ink-soft")),
+        *((ink, "raised", 4.5) for ink in ("ink", "ink-soft", "bad", "ok")),
+        *((ink, "hover", 4.5) for ink in ("ink", "ink-soft", "accent", "bad", "ok", "warn")),
+        *((f"series-{number}", "paper", 3) for number in range(1, 7)),
         ("on-accent", "accent", 4.5),
         ("on-accent", "accent-deep", 4.5),
         ("on-panel", "panel", 4.5),
@@ -165,15 +181,18 @@ def test_colours_have_the_contrast_that_people_need(
     assert (light + 0.05) / (dark + 0.05) >= least
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in STATIC.glob("*.css")))
-def test_colours_and_sizes_are_decided_in_one_place(name: str) -> None:
-    if name == "tokens.css":
+@pytest.mark.parametrize("file", SHEETS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_colours_and_sizes_are_decided_in_one_place(file: Path) -> None:
+    if file in TOKENS:
         return
-    sheet = re.sub(r"/\*.*?\*/", "", (STATIC / name).read_text(), flags=re.DOTALL)
+    text = file.read_text()
+    if file.suffix == ".vue":
+        text = "".join(re.findall(r"<style[^>]*>(.*?)</style>", text, flags=re.DOTALL))
+    sheet = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     literal = re.findall(r"(?<![\w-])#[0-9a-f]{3,8}\b(?=\s*[;,)])|\brgba?\(|\bhsl\(", sheet)
     assert literal == [], "a colour outside of tokens.css"
     sizes = re.findall(r"font-size:\s*([^;]+);", sheet)
     assert [size for size in sizes if not size.startswith(("var(--pf-", "inherit"))] == []
     used_tokens = set(re.findall(r"var\((--pf-[\w-]+)", sheet))
-    known = set(re.findall(r"(--pf-[\w-]+):", (STATIC / "tokens.css").read_text()))
+    known = {name for each in TOKENS for name in re.findall(r"(--pf-[\w-]+):", each.read_text())}
     assert used_tokens <= known

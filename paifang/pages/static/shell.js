@@ -6,29 +6,6 @@ const night = matchMedia("(prefers-color-scheme: dark)");
 const slotsOf = new WeakMap();
 const themeListeners = [];
 
-/**
- * Puts a text into an element, now and whenever the language changes.
- * `slots` fills the text's {names}: strings, numbers or elements.
- */
-export function say(element, key, slots = {}) {
-  element.dataset.i18n = key;
-  slotsOf.set(element, slots);
-  render(element);
-}
-
-/** Empties an element that `say` has filled. */
-export function hush(element) {
-  delete element.dataset.i18n;
-  slotsOf.delete(element);
-  element.replaceChildren();
-}
-
-/** A number as the reader's language writes it. */
-export function number(value, digits = 0) {
-  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(root.lang, options).format(value);
-}
-
 /** Calls back with true for night, now and whenever it changes. */
 export function onTheme(listener) {
   themeListeners.push(listener);

@@ -1,0 +1,231 @@
+import { VueQueryPlugin } from "@tanstack/vue-query";
+import { flushPromises, mount } from "@vue/test-utils";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { defineComponent, h } from "vue";
+import { createMemoryHistory, createRouter, type Router } from "vue-router";
+
+import type { Page } from "@/api/contract";
+import { ApiError } from "@/api/errors";
+import { useAccess } from "@/app/access";
+import { makeQueryClient } from "@/app/query";
+import { i18n, switchLanguage } from "@/i18n";
+import CrudPage from "@/ui/crud/CrudPage.vue";
+import type { BatchAction, Column, RowAction } from "@/ui/crud/types";
+import { useColumns } from "@/ui/crud/useColumns";
+import { useForm } from "@/ui/crud/useForm";
+import { useList, type ListQuery } from "@/ui/crud/useList";
+import { asked } from "@/ui/feedback/confirm";
+import { toasts } from "@/ui/feedback/toasts";
+
+interface Row {
+  id: string;
+  name: string;
+  calls: number;
+}
+
+const ROWS: Row[] = [
+  { id: "a", name: "first", calls: 1 },
+  { id: "b", name: "second", calls: 2345 },
+];
+const COLUMNS: Column<Row>[] = [
+  { name: "name", title: "ui.sign.email", sort: true },
+  { name: "calls", title: "ui.sign.password", as: "number" },
+];
+
+type Fetch = (query: ListQuery, signal: AbortSignal) => Promise<Page<Row>>;
+const fetch = vi.fn<Fetch>();
+let router: Router;
+
+function answer(items: Row[] = ROWS, total = items.length): Page<Row> {
+  return { items, total, page: 1, page_size: 20 };
+}
+
+interface More {
+  actions?: RowAction<Row>[];
+  batch?: BatchAction<Row>[];
+}
+
+async function show(path = "/things", more: More = {}) {
+  router = createRouter({
+    history: createMemoryHistory(),
+    routes: [{ path: "/things", component: { render: () => null } }],
+  });
+  await router.push(path);
+  const page = defineComponent({
+    setup() {
+      const list = useList<Row>({
+        name: "things",
+        fetch,
+        filters: [{ name: "search", label: "ui.search.go" }],
+        sort: "name",
+      });
+      return () =>
+        h(CrudPage as never, { title: "ui.menu", list, columns: COLUMNS, ...more } as never);
+    },
+  });
+  const plugins = [router, i18n, [VueQueryPlugin, { queryClient: makeQueryClient() }] as never];
+  const wrapper = mount(page, { global: { plugins }, attachTo: document.body });
+  await flushPromises();
+  return wrapper;
+}
+
+beforeEach(async () => {
+  await switchLanguage("en");
+  fetch.mockReset().mockResolvedValue(answer());
+  asked.value = null;
+});
+
+describe("a list", () => {
+  test("shows its rows with their numbers in the reader's way", async () => {
+    const wrapper = await show();
+    expect(wrapper.findAll("tbody tr")).toHaveLength(2);
+    expect(wrapper.find("tbody tr:nth-child(2) td.number").text()).toBe("2,345");
+    expect(fetch.mock.calls[0]?.[0]).toEqual({ page: 1, page_size: 20, sort: "name" });
+  });
+
+  test("takes its page, order and filters from the address and puts them there", async () => {
+    const wrapper = await show("/things?page=3&sort=-name&search=cat&evil=1");
+    expect(fetch.mock.calls[0]?.[0]).toEqual({
+      page: 3,
+      page_size: 20,
+      sort: "-name",
+      search: "cat",
+    });
+    await wrapper.find("input[type=search]").setValue("dog");
+    await wrapper.find("form").trigger("submit");
+    await flushPromises();
+    expect(router.currentRoute.value.fullPath).toBe("/things?search=dog&sort=-name");
+  });
+
+  test("is sorted by its headings, which say so", async () => {
+    const wrapper = await show();
+    const heading = () => wrapper.find("th[scope=col]");
+    expect(heading().attributes("aria-sort")).toBe("ascending");
+    await heading().find("button").trigger("click");
+    await flushPromises();
+    expect(heading().attributes("aria-sort")).toBe("descending");
+  });
+
+  test("that is empty or fails says what to do", async () => {
+    fetch.mockResolvedValue(answer([]));
+    expect((await show()).text()).toContain("There is nothing here yet.");
+    expect((await show("/things?search=x")).text()).toContain("Nothing matches these filters.");
+    fetch.mockRejectedValue(new ApiError(403, "forbidden", { requestId: "r9" }));
+    expect((await show()).find("[role=alert]").text()).toContain("You are not permitted");
+  });
+
+  test("never says that there are more than it has counted", async () => {
+    fetch.mockResolvedValue(answer(ROWS, 10_001));
+    expect((await show()).text()).toContain("1–2 of 10,000+");
+  });
+
+  test("offers only what the person may do", async () => {
+    const run = vi.fn();
+    const actions = [
+      { name: "one", title: "ui.copy.copy", needs: "things:write", run },
+      { name: "two", title: "ui.copy.copied", run, when: (row: Row) => row.id === "b" },
+    ];
+    const wrapper = await show("/things", { actions });
+    expect(wrapper.findAll("td.actions button")).toHaveLength(1);
+    const access = useAccess();
+    access.administrator = true;
+    await flushPromises();
+    expect(wrapper.findAll("td.actions button")).toHaveLength(3);
+  });
+
+  test("does with all chosen rows what was confirmed, and says so", async () => {
+    const run = vi.fn(() => Promise.resolve());
+    const confirm = (rows: Row[]) => ({ title: "t", text: String(rows.length), action: "a" });
+    const batch = [{ name: "x", title: "ui.copy.copy", done: "ui.form.saved", confirm, run }];
+    const wrapper = await show("/things", { batch });
+    await wrapper.find("thead input").trigger("change");
+    await wrapper.find(".doing button").trigger("click");
+    expect(asked.value?.text).toBe("2");
+    expect(run).not.toHaveBeenCalled();
+    asked.value?.answer(true);
+    await flushPromises();
+    expect(run).toHaveBeenCalledExactlyOnceWith(ROWS);
+    expect(toasts.map((toast) => toast.text)).toEqual(["Saved"]);
+    expect(fetch).toHaveBeenCalledTimes(2);
+  });
+
+  test("remembers which columns show", async () => {
+    const settings = useColumns("things", COLUMNS);
+    settings.toggle("calls");
+    settings.toggle("name"); // one has to stay
+    const again = useColumns("things", COLUMNS);
+    expect(again.shown.value.map((column) => column.name)).toEqual(["name"]);
+    again.move("calls", -1);
+    expect(useColumns("things", COLUMNS).ordered.value.map((column) => column.name)).toEqual([
+      "calls",
+      "name",
+    ]);
+    localStorage.setItem("paifang.columns.things", '{"order":3}'); // of another version
+    expect(useColumns("things", COLUMNS).shown.value).toHaveLength(2);
+    const wrapper = await show();
+    expect(wrapper.findAll("th[scope=col]")).toHaveLength(2);
+  });
+});
+
+describe("a form", () => {
+  interface Values {
+    name: string;
+    limits: { rpm: number | null };
+  }
+  const fields = [
+    { name: "name", label: "x" },
+    { name: "limits", label: "y", only: "update" },
+  ] as const;
+
+  function make(create: (values: Values) => Promise<unknown>) {
+    return useForm<Values, Row>({
+      fields,
+      empty: () => ({ name: "", limits: { rpm: null } }),
+      read: (row) => ({ name: row.name, limits: { rpm: null } }),
+      create,
+      update: (_row, values) => create(values),
+    });
+  }
+
+  test("puts the server's complaints at their fields and keeps what was typed", async () => {
+    const errors = [{ field: "limits.rpm", message: "too many" }];
+    const form = make(() => Promise.reject(new ApiError(422, "invalid", { errors })));
+    form.openEdit(ROWS[0] as Row);
+    form.values.name = "typed";
+    await form.submit();
+    expect(form.errors).toEqual({ limits: "too many" });
+    expect([form.isOpen, form.values.name, form.error]).toEqual([true, "typed", null]);
+    // The field is not there when making: then it is told above.
+    form.openNew();
+    await form.submit();
+    expect(form.errors).toEqual({});
+    expect(form.error).toBeInstanceOf(ApiError);
+  });
+
+  test("is sent once however often its button is pressed, and says when it is saved", async () => {
+    const create = vi.fn(() => Promise.resolve());
+    const form = make(create);
+    form.openNew({ name: "mine" });
+    await Promise.all([form.submit(), form.submit()]);
+    expect(create).toHaveBeenCalledExactlyOnceWith({ name: "mine", limits: { rpm: null } });
+    expect(form.isOpen).toBe(false);
+    expect(toasts.at(-1)?.text).toBe("Saved");
+  });
+
+  test("asks before it throws away what was typed, and not when nothing was", async () => {
+    const form = make(() => Promise.resolve());
+    form.openNew();
+    await form.close();
+    expect(form.isOpen).toBe(false);
+    form.openNew();
+    form.values.name = "typed";
+    const closing = form.close();
+    asked.value?.answer(false);
+    await closing;
+    expect([form.isOpen, form.values.name]).toEqual([true, "typed"]);
+    const again = form.close();
+    asked.value?.answer(true);
+    await again;
+    expect(form.isOpen).toBe(false);
+  });
+});
