@@ -1,6 +1,6 @@
 """The manifest of ``gateway``."""
 
-from paifang.core.module import Command, Module
+from paifang.core.module import Command, Menu, MenuKind, Module
 from paifang.modules.accounts.users.events import UserDeleted
 from paifang.modules.gateway.params import (
     LOCAL_OFFERED,
@@ -10,6 +10,20 @@ from paifang.modules.gateway.params import (
     WELCOMED,
 )
 from paifang.modules.gateway.permissions import MEMBER_PERMISSIONS, GatewayPermission
+
+
+
+def _page(name: str, icon: str, needs: GatewayPermission, sort: int) -> Menu:
+    """A page of the console below ``/gateway``."""
+    return Menu(
+        f"gateway.{name}",
+        path=f"/gateway/{name}",
+        icon=icon,
+        needs=needs,
+        parent="gateway",
+        sort=sort,
+    )
+
 
 module = Module(
     name="gateway",
@@ -31,6 +45,15 @@ module = Module(
     root_routers=("paifang.modules.gateway.compat.router:routers",),
     permissions=GatewayPermission,
     member_permissions=MEMBER_PERMISSIONS,
+    menu=(
+        Menu("gateway", kind=MenuKind.DIRECTORY, icon="gate", sort=10),
+        _page("overview", "chart", GatewayPermission.USAGE_READ, 10),
+        _page("groups", "people", GatewayPermission.GROUPS_READ, 20),
+        _page("tokens", "key", GatewayPermission.TOKENS_READ, 30),
+        _page("channels", "upstream", GatewayPermission.CHANNELS_READ, 40),
+        _page("models", "price", GatewayPermission.PRICES_READ, 50),
+        _page("logs", "list", GatewayPermission.LOGS_READ, 60),
+    ),
     jobs=(
         "paifang.modules.gateway.logs.jobs:JOBS",
         "paifang.modules.gateway.usage.jobs:JOBS",
