@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from matrix.walk import Example, World, example
+from paifang.core.db import utc_now
 from paifang.core.ids import uuid7
 from paifang.modules.accounts.entry import tickets
-from paifang.modules.accounts.factors.models import Passkey
+from paifang.modules.accounts.factors.models import Identity, Passkey, TotpSecret
 from paifang.modules.accounts.providers.settings import OidcSettings
 
 ANSWER = {"challenge_id": "x" * 43, "credential": {}}
@@ -74,6 +75,18 @@ async def _(world: World) -> Example:
     return Example(json={"code": "123456"})
 
 
+async def an_app(world: World, user_id: UUID) -> Mapping[str, Any]:
+    """An authenticator app of somebody's."""
+    async with world.db.transaction() as session:
+        session.add(TotpSecret(user_id=user_id, secret="sealed", confirmed_at=utc_now()))
+    return {}
+
+
+@example("account.remove_totp")
+async def _(world: World) -> Example:
+    return Example(mine=an_app)
+
+
 @example("account.create_passkey")
 async def _(world: World) -> Example:
     return Example(json={**ANSWER, "name": "Phone"})
@@ -118,9 +131,26 @@ async def _(world: World) -> Example:
     return Example(path={"provider": "github"}, json={"purpose": "link"})
 
 
+async def an_identity(world: World, user_id: UUID) -> Mapping[str, Any]:
+    """An account of somebody's at another service."""
+    made = uuid7()
+    async with world.db.transaction() as session:
+        session.add(
+            Identity(
+                id=made,
+                user_id=user_id,
+                issuer="https://issuer.example",
+                subject=made.hex,
+                provider="issuer",
+                label="somebody",
+            )
+        )
+    return {"identity_id": made}
+
+
 @example("account.unlink_identity")
 async def _(world: World) -> Example:
-    return Example(path={"identity_id": uuid7()})
+    return Example(path={"identity_id": uuid7()}, mine=an_identity)
 
 
 @example("people.put_second_factor_rule")

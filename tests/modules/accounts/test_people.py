@@ -156,15 +156,15 @@ async def test_a_change_of_roles_acts_on_the_next_request(
     people: People, boss: httpx.AsyncClient, browser: Browser, runtime: Runtime
 ) -> None:
     user = await people.make()
-    role_id = await role_with(runtime, "gateway.groups:read")
+    role_id = await role_with(runtime, "gateway.channels:read")
     client = browser()
     await sign_in(client)
-    assert code(await client.get("/gateway/groups")) == (403, "forbidden")
+    assert code(await client.get("/gateway/channels")) == (403, "forbidden")
     path = f"{USERS}/{user.id}/roles"
     assert (await boss.put(path, json={"role_ids": [str(role_id)]})).status_code == 200
-    assert (await client.get("/gateway/groups")).status_code == 200
+    assert (await client.get("/gateway/channels")).status_code == 200
     assert (await boss.put(path, json={"role_ids": []})).json()["roles"] == []
-    assert code(await client.get("/gateway/groups")) == (403, "forbidden")
+    assert code(await client.get("/gateway/channels")) == (403, "forbidden")
 
 
 async def test_a_kick_ends_every_session_of_somebody_at_once(

@@ -119,5 +119,5 @@ def over(
 
 def summed(rows: Subquery, *by: ColumnElement[Any]) -> Select[Any]:
     """The sums of those rows, grouped by some of their columns."""
-    columns = [func.sum(rows.c[name]).label(name) for name in SUMS if name in rows.c]
+    columns: list[Any] = [func.sum(rows.c[name]).label(name) for name in SUMS if name in rows.c]
     return select(*by, *columns).group_by(*by) if by else select(*columns)
