@@ -16,8 +16,15 @@ export function useMenu() {
     enabled: () => session.status === "active",
     staleTime: 60_000,
   });
-  const entries = computed(() => query.data.value ?? []);
+  const entries = computed(() => withoutButtons(query.data.value ?? []));
   return { ...query, entries };
+}
+
+/** What a page offers stands on the page, not in the menu. */
+function withoutButtons(entries: readonly MenuEntry[]): MenuEntry[] {
+  return entries
+    .filter((entry) => entry.kind !== "button")
+    .map((entry) => ({ ...entry, children: withoutButtons(entry.children) }));
 }
 
 /** An entry's title: an administrator's own, else ours, else its name. */
