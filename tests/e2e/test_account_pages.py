@@ -273,6 +273,7 @@ async def test_a_link_from_a_mail_does_nothing_until_its_button_is_pressed(
 async def test_a_forgotten_password_is_replaced(house: House) -> None:
     async with house.page("/sign-in") as page:
         await page.get_by_role("link", name="Forgot the password?").click()
+        await page.wait_for_url(f"{house.url}/forgot-password")
         await page.get_by_label("Email address").fill("nobody@example.org")
         await page.get_by_role("button", name="Send the link").click()
         await expect(page.locator("main")).to_contain_text("If there is an account of nobody")
