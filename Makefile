@@ -67,7 +67,9 @@ lint-rules:
 lint-locks:
 	@$(PY) -m scripts.check_locks
 lint-web:
-	@cd frontend && npm run --silent lint && npm run --silent style
+	@cd frontend && npm run --silent lint && npm run --silent style \
+	    && { npm run --silent types -- --check >/dev/null 2>&1 || { echo "the client is not the document's:" \
+	    "cd frontend && npm run types" >&2; exit 1; }; }
 lint-web-types:
 	@cd frontend && npm run --silent check
 

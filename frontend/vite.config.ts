@@ -4,7 +4,7 @@ import vue from "@vitejs/plugin-vue";
 import ElementPlus from "unplugin-element-plus/vite";
 import { defineConfig } from "vitest/config";
 
-const backend = process.env["PAIFANG_URL"] ?? "http://127.0.0.1:8000";
+const backend = process.env["BACKEND"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
   // Adds the sheet of each Element Plus component that is imported; the components themselves

@@ -1,5 +1,6 @@
 import { createPinia, setActivePinia } from "pinia";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { reactive } from "vue";
 
 import { api, connect, take } from "@/api/client";
 import type { SessionGrant } from "@/api/contract";
@@ -231,4 +232,15 @@ describe("among tabs", () => {
     expect(await waiting).toBe(true);
     expect(two.token()).toBe("again");
   });
+});
+
+test("what other tabs are told can be sent, however it was kept", () => {
+  const told: TabMessage[] = [];
+  surroundings.openTabs = () => ({
+    tell: (message) => told.push(structuredClone(message)),
+    listen: () => undefined,
+    alone: (work) => work(),
+  });
+  tab().accept(reactive(grant("kept")));
+  expect(told).toEqual([{ kind: "grant", grant: grant("kept") }]);
 });

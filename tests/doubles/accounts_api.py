@@ -18,6 +18,8 @@ COOKIE = "paifang"
 PASSWORD = "correct horse battery staple"
 CODE = "123456"
 ACCESS_SECONDS = 600
+_TEXT = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+SECRET = {"secret": _TEXT, "uri": f"otpauth://totp/Paifang:mei?secret={_TEXT}"}
 
 
 def problem(status: int, code: str, detail: str = "", **more: Any) -> JSONResponse:
@@ -54,6 +56,8 @@ class AccountsDouble:
             "passkeys": True,
             "providers": [{"id": "github", "name": "GitHub"}],
             "challenge": True,
+            "password_length": 15,
+            "setup": False,
         }
     )
     profile: dict[str, Any] = field(
@@ -66,9 +70,9 @@ class AccountsDouble:
             "phone": None,
             "email_verified_at": "2026-11-01T08:00:00Z",
             "created_at": "2026-11-01T08:00:00Z",
+            "department_id": None,
             "has_password": True,
-            "totp": False,
-            "recovery_codes": 0,
+            "factors": [],
         }
     )
     password: str = PASSWORD
@@ -77,6 +81,12 @@ class AccountsDouble:
     menu: list[dict[str, Any]] = field(default_factory=list)
     passkeys: list[dict[str, Any]] = field(default_factory=list)
     identities: list[dict[str, Any]] = field(default_factory=list)
+    totp: bool = False
+    recovery_codes: int = 0
+    needs_factor: bool = False
+    """Whether nobody comes in without a second factor."""
+    arrived: Response | dict[str, Any] | None = None
+    """What came of a trip to another service."""
     sessions: list[dict[str, Any]] = field(default_factory=list)
     reauthenticate: bool = False
     """Whether the next sensitive call asks for it."""
@@ -97,7 +107,7 @@ class AccountsDouble:
         """Every access token is too old; the cookies are still good."""
         self.tokens.clear()
 
-    def grant(self) -> Response:
+    def grant(self, **more: Any) -> Response:
         """A session: a token in the body and a cookie."""
         token, cookie = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
         self.tokens.add(token)
@@ -107,10 +117,24 @@ class AccountsDouble:
             "access_token": token,
             "expires_in": self.access_seconds,
             "user": {name: self.profile[name] for name in names},
+            **more,
         }
         response = JSONResponse(body)
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="lax", path="/")
         return response
+
+    def ticket(self) -> dict[str, Any]:
+        """One more step: a factor to show, or to set up where there is none."""
+        ticket = secrets.token_urlsafe(16)
+        self.tickets.add(ticket)
+        if self.totp:
+            return {"ticket": ticket, "factors": ["totp", "recovery_code"], "set_up": False}
+        return {"ticket": ticket, "factors": ["totp", "passkey"], "set_up": True}
+
+    def set_up(self) -> list[str]:
+        """An authenticator app is there; its first recovery codes."""
+        self.totp, self.recovery_codes = True, 10
+        return [f"{n}a2b-{n}c3d-{n}e4f" for n in range(10)]
 
     def challenge(self) -> dict[str, Any]:
         """A small proof of work."""
@@ -169,10 +193,8 @@ def accounts_router(double: AccountsDouble) -> APIRouter:  # noqa: C901  # a tab
             return met
         if (met["email"], met["password"]) != (double.profile["email"], double.password):
             return problem(401, "wrong_credentials")
-        if double.profile["totp"]:
-            ticket = secrets.token_urlsafe(8)
-            double.tickets.add(ticket)
-            return {"ticket": ticket, "factors": ["totp", "recovery_code"]}
+        if double.totp or double.needs_factor:
+            return double.ticket()
         return double.grant()
 
     @router.post("/auth/sign-in/totp")
@@ -182,8 +204,30 @@ def accounts_router(double: AccountsDouble) -> APIRouter:  # noqa: C901  # a tab
         if isinstance(met, Response):
             return met
         if met["ticket"] not in double.tickets or met["code"] != CODE:
-            return problem(400, "wrong_proof")
+            return problem(400, "wrong_code")
         return double.grant()
+
+    @router.post("/auth/sign-in/totp/set-up")
+    async def first(request: Request) -> Any:
+        met = await meet(request, inside=False)
+        return met if isinstance(met, Response) else SECRET
+
+    @router.post("/auth/sign-in/totp/confirm")
+    async def confirm_first(request: Request) -> Any:
+        met = await meet(request, inside=False)
+        if isinstance(met, Response):
+            return met
+        if met["ticket"] not in double.tickets or met["code"] != CODE:
+            return problem(400, "wrong_code")
+        codes = double.set_up()
+        return double.grant(recovery_codes=codes)
+
+    @router.post("/auth/oidc/finish")
+    async def finish(request: Request) -> Any:
+        met = await meet(request, inside=False)
+        if isinstance(met, Response):
+            return met
+        return double.arrived or problem(400, "identity_refused")
 
     @router.post("/auth/passkeys/options")
     @router.post("/account/passkeys/options")
@@ -234,7 +278,7 @@ def accounts_router(double: AccountsDouble) -> APIRouter:  # noqa: C901  # a tab
             return problem(403, "challenge_required", challenge=double.challenge())
         if len(met.get("password", PASSWORD)) < 15:
             return weak("use at least 15 characters")
-        return Response(status_code=202)
+        return JSONResponse({"next": "mail"}, 202)
 
     @router.post("/auth/verify")
     @router.post("/auth/setup")
@@ -354,7 +398,22 @@ def account(router: APIRouter, double: AccountsDouble, meet: Any) -> None:  # no
         if met.get("password") != double.password and met.get("code") != CODE:
             return problem(400, "wrong_proof")
         double.reauthenticate = False
-        return Response(status_code=204)
+        return {"until": "2026-11-30T10:00:00Z"}
+
+    @router.get("/account/factors")
+    async def factors(request: Request) -> Any:
+        met = await meet(request, inside=True)
+        if isinstance(met, Response):
+            return met
+        return {
+            "password": double.profile["has_password"],
+            "totp_since": "2026-11-30T08:00:00Z" if double.totp else None,
+            "passkeys": len(double.passkeys),
+            "identities": len(double.identities),
+            "recovery_codes_left": double.recovery_codes,
+            "methods": ["totp", "recovery_code"] if double.totp else [],
+            "required": double.needs_factor,
+        }
 
     @router.get("/account/sessions")
     async def sessions(request: Request) -> Any:
@@ -384,8 +443,7 @@ def account(router: APIRouter, double: AccountsDouble, meet: Any) -> None:  # no
         met = await meet(request, inside=True, sensitive=True)
         if isinstance(met, Response):
             return met
-        secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-        return {"secret": secret, "uri": f"otpauth://totp/Paifang:mei?secret={secret}"}
+        return SECRET
 
     @router.post("/account/totp/confirm")
     @router.post("/account/recovery-codes")
@@ -394,16 +452,15 @@ def account(router: APIRouter, double: AccountsDouble, meet: Any) -> None:  # no
         if isinstance(met, Response):
             return met
         if met is not None and met["code"] != CODE:
-            return problem(400, "wrong_proof")
-        double.profile.update(totp=True, recovery_codes=10)
-        return {"recovery_codes": [f"{n}a2b-{n}c3d-{n}e4f" for n in range(10)]}
+            return problem(400, "wrong_code")
+        return {"recovery_codes": double.set_up()}
 
     @router.delete("/account/totp")
     async def no_totp(request: Request) -> Any:
         met = await meet(request, inside=True, sensitive=True)
         if isinstance(met, Response):
             return met
-        double.profile.update(totp=False, recovery_codes=0)
+        double.totp, double.recovery_codes = False, 0
         return Response(status_code=204)
 
     @router.get("/account/passkeys")
@@ -420,12 +477,14 @@ def account(router: APIRouter, double: AccountsDouble, meet: Any) -> None:  # no
             "id": str(len(double.passkeys)),
             "name": met["name"],
             "created_at": "2026-11-30T08:00:00Z",
-            "last_used_at": None,
+            "used_at": None,
+            "synced": False,
             "backed_up": False,
+            "transports": ["internal"],
             "credential": met["credential"]["id"],
         }
         double.passkeys.append(made)
-        return made
+        return JSONResponse({"passkey": made, "recovery_codes": None}, 201)
 
     @router.patch("/account/passkeys/{passkey_id}")
     async def rename(request: Request, passkey_id: str) -> Any:
@@ -443,6 +502,22 @@ def account(router: APIRouter, double: AccountsDouble, meet: Any) -> None:  # no
             return met
         double.passkeys = [each for each in double.passkeys if each["id"] != passkey_id]
         return Response(status_code=204)
+
+    @router.post("/account/identities")
+    async def linked(request: Request) -> Any:
+        met = await meet(request, inside=True)
+        if isinstance(met, Response):
+            return met
+        made = {
+            "id": "i1",
+            "provider": "github",
+            "issuer": "https://github.example",
+            "label": "mei-on-github",
+            "created_at": "2026-11-30T08:00:00Z",
+            "used_at": None,
+        }
+        double.identities.append(made)
+        return JSONResponse(made, 201)
 
     @router.get("/account/identities")
     async def identities(request: Request) -> Any:

@@ -138,7 +138,7 @@ async def test_who_signs_in_goes_where_they_wanted_and_stays_signed_in(house: Ho
 
 
 async def test_a_second_factor_is_asked_and_a_recovery_code_does_as_well(house: House) -> None:
-    house.api.profile.update(totp=True, recovery_codes=10)
+    house.api.totp = True
     async with house.page("/sign-in") as page:
         await sign_in(page)
         code = page.get_by_label("Code from your authenticator app")
@@ -151,6 +151,41 @@ async def test_a_second_factor_is_asked_and_a_recovery_code_does_as_well(house: 
         await page.get_by_role("button", name="Sign in").click()
         await page.wait_for_url(f"{house.url}/")
         await expect(page.locator(".lead")).to_have_text("Welcome back, Mei Lin.")
+
+
+async def test_who_needs_a_second_factor_sets_one_up_on_the_way_in(house: House) -> None:
+    house.api.needs_factor = True
+    async with house.page("/sign-in") as page:
+        await sign_in(page)
+        await page.get_by_role("button", name="Set up an authenticator app").click()
+        await expect(page.get_by_role("img")).to_be_visible()
+        await page.get_by_label("Code from your authenticator app").fill(CODE)
+        await page.get_by_role("button", name="Turn it on").click()
+        await expect(page.locator("pre")).to_contain_text("0a2b-0c3d-0e4f")
+        await page.get_by_role("button", name="I have kept it").click()
+        await page.wait_for_url(f"{house.url}/")
+
+
+async def test_who_comes_back_from_another_service_is_in_or_is_told_why_not(house: House) -> None:
+    async with house.page("/sign-in/oidc#sign_in") as page:
+        await expect(page.get_by_role("alert")).to_contain_text("did not confirm who you are")
+        await page.goto(house.url + "/")
+        await page.goto(house.url + "/sign-in/oidc#over")
+        await expect(page.get_by_role("alert")).to_contain_text("it took too long")
+        house.api.totp = True
+        house.api.arrived = {
+            "signed_in": None,
+            "factor": house.api.ticket(),
+            "next": "/account/sessions",
+        }
+        await page.goto(house.url + "/")
+        await page.goto(house.url + "/sign-in/oidc#sign_in")
+        await page.get_by_label("Code from your authenticator app").fill(CODE)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.wait_for_url(f"{house.url}/account/sessions")
+        await page.goto(house.url + "/sign-in/oidc#link")
+        await page.wait_for_url(f"{house.url}/account/security")
+        await expect(page.locator("main")).to_contain_text("mei-on-github")
 
 
 async def test_a_challenge_is_solved_beside_the_page(house: House) -> None:
@@ -238,6 +273,7 @@ async def test_a_link_from_a_mail_does_nothing_until_its_button_is_pressed(
 async def test_a_forgotten_password_is_replaced(house: House) -> None:
     async with house.page("/sign-in") as page:
         await page.get_by_role("link", name="Forgot the password?").click()
+        await page.wait_for_url(f"{house.url}/forgot-password")
         await page.get_by_label("Email address").fill("nobody@example.org")
         await page.get_by_role("button", name="Send the link").click()
         await expect(page.locator("main")).to_contain_text("If there is an account of nobody")

@@ -38,13 +38,17 @@ export interface Policy {
   insecure: boolean;
   passkeys: boolean;
   providers: Provider[];
-  /** Signing up asks for a proof of work. */
+  /** Signing up and the like ask for a proof of work. */
   challenge: boolean;
+  /** Fewest characters of a new password. */
+  password_length: number;
+  /** There is no administrator yet; the set-up link makes one. */
+  setup: boolean;
 }
 
 /** A proof of work: find the number whose SHA-256 behind the salt is the challenge. */
 export interface Challenge {
-  algorithm: "SHA-256" | "SHA-384" | "SHA-512";
+  algorithm: string;
   challenge: string;
   salt: string;
   maxnumber: number;
@@ -68,9 +72,34 @@ export interface SessionGrant {
 
 export type Factor = "totp" | "passkey" | "recovery_code";
 
+/** One more step: a factor to show, or one to set up. */
 export interface FactorTicket {
   ticket: string;
-  factors: Factor[];
+  factors: string[];
+  /** There is none yet and one is needed: `factors` are what can be set up. */
+  set_up: boolean;
+}
+
+/** What is asked for takes a mail, or an administrator. */
+export interface Asked {
+  next: string;
+}
+
+/** Recovery codes for who has just got a second factor; null where some are left from before. */
+export interface FirstCodes {
+  recovery_codes: string[] | null;
+}
+
+export interface TotpSecret {
+  secret: string;
+  uri: string;
+}
+
+/** What came of a trip to another service; one of the two is there. */
+export interface OidcArrived {
+  signed_in: SessionGrant | null;
+  factor: FactorTicket | null;
+  next: string;
 }
 
 export interface PasskeyOptions {
@@ -81,7 +110,7 @@ export interface PasskeyOptions {
 
 export interface PasskeyAnswer {
   challenge_id: string;
-  credential: unknown;
+  credential: Record<string, unknown>;
 }
 
 export interface Profile extends User {
@@ -89,9 +118,20 @@ export interface Profile extends User {
   email_verified_at: string | null;
   created_at: string;
   has_password: boolean;
-  totp: boolean;
-  /** How many are left. */
-  recovery_codes: number;
+  /** Second factors: `totp`, `passkey`, `recovery_code`. */
+  factors: string[];
+}
+
+/** With what a person can prove who they are. */
+export interface Factors {
+  password: boolean;
+  totp_since: string | null;
+  passkeys: number;
+  identities: number;
+  recovery_codes_left: number;
+  /** The second factors they may be asked for. */
+  methods: string[];
+  required: boolean;
 }
 
 export interface DeviceSession {
@@ -113,20 +153,28 @@ export interface DeviceSession {
 export interface Passkey {
   id: string;
   name: string;
-  created_at: string;
-  last_used_at: string | null;
+  synced: boolean;
   backed_up: boolean;
+  transports: string[];
+  created_at: string;
+  used_at: string | null;
 }
 
 export interface Identity {
   id: string;
   provider: string;
-  email: string | null;
+  issuer: string;
+  label: string;
   created_at: string;
-  last_used_at: string | null;
+  used_at: string | null;
 }
 
-export type Proof = { password: string } | { code: string } | PasskeyAnswer;
+export type Proof =
+  | { password: string }
+  | { code: string }
+  | PasskeyAnswer
+  /** The browser has just come back from another service, for this. */
+  | { identity: true };
 
 export interface AccessMe {
   permissions: string[];
@@ -136,7 +184,7 @@ export interface AccessMe {
 
 export interface MenuEntry {
   name: string;
-  kind: "directory" | "page" | "link";
+  kind: "directory" | "page" | "link" | "button";
   /** An administrator's own titles by locale; where there is none, that of the locale files. */
   titles: Record<string, string> | null;
   icon: string;
@@ -151,6 +199,11 @@ interface SignIn {
   challenge?: string;
 }
 
+interface Code {
+  ticket: string;
+  code: string;
+}
+
 /** Every list: a bounded total, 10,001 for "more than 10,000". */
 export interface Page<T> {
   items: T[];
@@ -159,37 +212,54 @@ export interface Page<T> {
   page_size: number;
 }
 
+type Entered = SessionGrant | FactorTicket;
+
+interface Proving {
+  challenge?: string;
+}
+
 export interface ContractPaths {
   "/api/v1/auth/policy": { get: Get<Policy> };
   "/api/v1/auth/challenge": { get: Get<Challenge> };
   "/api/v1/auth/sign-up": {
-    post: Send<{
-      email: string;
-      password: string;
-      display_name: string;
-      locale: string;
-      invitation?: string;
-      challenge?: string;
-    }>;
+    post: Send<
+      Proving & {
+        email: string;
+        password: string;
+        display_name: string;
+        locale: "en" | "zh-CN" | "zh-TW";
+        invitation?: string;
+      },
+      Asked | Entered
+    >;
   };
-  "/api/v1/auth/verify": { post: Send<{ token: string }, SessionGrant> };
-  "/api/v1/auth/verify/resend": { post: Send<{ email: string; challenge?: string }> };
-  "/api/v1/auth/sign-in": { post: Send<SignIn, SessionGrant | FactorTicket> };
-  "/api/v1/auth/sign-in/totp": { post: Send<{ ticket: string; code: string }, SessionGrant> };
-  "/api/v1/auth/sign-in/recovery-code": {
-    post: Send<{ ticket: string; code: string }, SessionGrant>;
+  "/api/v1/auth/verify": { post: Send<{ token: string }, Entered | Asked> };
+  "/api/v1/auth/verify/resend": { post: Send<Proving & { email: string }, Asked> };
+  "/api/v1/auth/sign-in": { post: Send<SignIn, Entered> };
+  "/api/v1/auth/sign-in/totp": { post: Send<Code, SessionGrant> };
+  "/api/v1/auth/sign-in/totp/set-up": { post: Send<{ ticket: string }, TotpSecret> };
+  "/api/v1/auth/sign-in/totp/confirm": { post: Send<Code, SessionGrant & FirstCodes> };
+  "/api/v1/auth/sign-in/recovery-code": { post: Send<Code, SessionGrant> };
+  "/api/v1/auth/sign-in/passkey/options": { post: Send<{ ticket: string }, PasskeyOptions> };
+  "/api/v1/auth/sign-in/passkey": {
+    post: Send<PasskeyAnswer & { ticket: string }, SessionGrant>;
   };
-  "/api/v1/auth/passkeys/options": { post: Send<{ ticket?: string }, PasskeyOptions> };
-  "/api/v1/auth/passkeys/sign-in": {
-    post: Send<PasskeyAnswer & { ticket?: string }, SessionGrant>;
+  "/api/v1/auth/sign-in/passkey/set-up": { post: Send<{ ticket: string }, PasskeyOptions> };
+  "/api/v1/auth/sign-in/passkey/confirm": {
+    post: Send<PasskeyAnswer & { ticket: string; name: string }, SessionGrant & FirstCodes>;
+  };
+  "/api/v1/auth/passkeys/options": { post: Send<undefined, PasskeyOptions> };
+  "/api/v1/auth/passkeys/sign-in": { post: Send<PasskeyAnswer, SessionGrant> };
+  "/api/v1/auth/oidc/finish": {
+    post: Send<{ locale?: "en" | "zh-CN" | "zh-TW"; invitation?: string }, OidcArrived>;
   };
   "/api/v1/auth/refresh": { post: Send<undefined, SessionGrant> };
   "/api/v1/auth/sign-out": { post: Send<undefined> };
-  "/api/v1/auth/password/forgot": { post: Send<{ email: string; challenge?: string }> };
+  "/api/v1/auth/password/forgot": { post: Send<Proving & { email: string }> };
   "/api/v1/auth/password/reset": { post: Send<{ token: string; password: string }> };
   "/api/v1/auth/setup": {
     post: Send<
-      { token: string; email: string; password: string; display_name: string; locale?: string },
+      { token: string; email: string; password: string; display_name: string },
       SessionGrant
     >;
   };
@@ -198,7 +268,10 @@ export interface ContractPaths {
 
   "/api/v1/account": {
     get: Get<Profile>;
-    patch: Send<{ display_name?: string; phone?: string | null; locale?: string }, Profile>;
+    patch: Send<
+      { display_name?: string; phone?: string | null; locale?: "en" | "zh-CN" | "zh-TW" },
+      Profile
+    >;
     delete: Send<undefined>;
   };
   "/api/v1/account/avatar": { put: Send<Blob, Profile>; delete: Send<undefined> };
@@ -208,33 +281,32 @@ export interface ContractPaths {
   "/api/v1/account/sessions/{session_id}": {
     delete: SendTo<{ session_id: string }, undefined>;
   };
-  "/api/v1/account/export": { get: Get<Record<string, unknown>> };
-  "/api/v1/account/reauthenticate": { post: Send<Proof> };
-  "/api/v1/account/totp": {
-    post: Send<undefined, { secret: string; uri: string }>;
-    delete: Send<undefined>;
-  };
-  "/api/v1/account/totp/confirm": {
-    post: Send<{ code: string }, { recovery_codes: string[] }>;
-  };
+  "/api/v1/account/export": { get: Get<unknown> };
+  "/api/v1/account/factors": { get: Get<Factors> };
+  "/api/v1/account/reauthenticate": { post: Send<Proof, { until: string }> };
+  "/api/v1/account/reauthenticate/options": { post: Send<undefined, PasskeyOptions> };
+  "/api/v1/account/totp": { post: Send<undefined, TotpSecret>; delete: Send<undefined> };
+  "/api/v1/account/totp/confirm": { post: Send<{ code: string }, FirstCodes> };
   "/api/v1/account/recovery-codes": { post: Send<undefined, { recovery_codes: string[] }> };
   "/api/v1/account/passkeys": {
     get: Get<Passkey[]>;
-    post: Send<PasskeyAnswer & { name: string }, Passkey>;
+    post: Send<PasskeyAnswer & { name: string }, { passkey: Passkey } & FirstCodes>;
   };
   "/api/v1/account/passkeys/options": { post: Send<undefined, PasskeyOptions> };
   "/api/v1/account/passkeys/{passkey_id}": {
     patch: SendTo<{ passkey_id: string }, { name: string }, Passkey>;
     delete: SendTo<{ passkey_id: string }, undefined>;
   };
-  "/api/v1/account/identities": { get: Get<Identity[]> };
+  "/api/v1/account/identities": { get: Get<Identity[]>; post: Send<undefined, Identity> };
+  "/api/v1/account/identities/{provider}/start": {
+    post: SendTo<
+      { provider: string },
+      { purpose: "link" | "reauthenticate"; next?: string },
+      { url: string }
+    >;
+  };
   "/api/v1/account/identities/{identity_id}": {
     delete: SendTo<{ identity_id: string }, undefined>;
-  };
-
-  /** Begins to link: the address of the other service's page. */
-  "/api/v1/account/identities/{provider}": {
-    post: SendTo<{ provider: string }, undefined, { location: string }>;
   };
 
   "/api/v1/access/me": { get: Get<AccessMe> };

@@ -2325,7 +2325,7 @@ export interface components {
              * @description Everything before `/chat/completions`, e.g. `https://api.example.com/v1`; `local:<model>` for a local model. Empty: the provider's own.
              * @default
              */
-            base_url: string;
+            base_url?: string;
             /**
              * Credential
              * @description Sent in the header the provider wants it in. Stored encrypted, never shown again.
@@ -2348,37 +2348,37 @@ export interface components {
              * @description Higher is tried first.
              * @default 0
              */
-            priority: number;
+            priority?: number;
             /**
              * Weight
              * @description Share among channels of one priority.
              * @default 1
              */
-            weight: number;
+            weight?: number;
             /**
              * Connect Timeout
              * @description Seconds to wait for a connection.
              * @default 5
              */
-            connect_timeout: number;
+            connect_timeout?: number;
             /**
              * First Byte Timeout
              * @description Seconds to wait for an answer.
              * @default 120
              */
-            first_byte_timeout: number;
+            first_byte_timeout?: number;
             /**
              * Idle Timeout
              * @description Longest silence inside an answer, seconds.
              * @default 60
              */
-            idle_timeout: number;
+            idle_timeout?: number;
             /**
              * Status
              * @default enabled
              * @enum {string}
              */
-            status: "enabled" | "disabled";
+            status?: "enabled" | "disabled";
         };
         /**
          * ChannelHealth
@@ -3087,7 +3087,7 @@ export interface components {
              * @default enabled
              * @enum {string}
              */
-            status: "enabled" | "disabled";
+            status?: "enabled" | "disabled";
             /**
              * Unpriced
              * @description A model without a price: `allow` (flagged in the log) or `block`. Not given: the setting PAIFANG_GATEWAY_UNPRICED.
@@ -4123,7 +4123,7 @@ export interface components {
              * @default 0
              * @example 0.15
              */
-            request: string;
+            request?: string;
         };
         /**
          * PriceRead

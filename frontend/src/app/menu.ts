@@ -30,7 +30,8 @@ export function placed(entries: readonly MenuEntry[], router: Router): MenuEntry
   return entries.flatMap((entry) => {
     const children = placed(entry.children, router);
     if (entry.kind === "directory") return children.length > 0 ? [{ ...entry, children }] : [];
-    if (entry.kind !== "page") return entry.kind === "link" ? [{ ...entry, children }] : [];
+    if (entry.kind === "link") return [{ ...entry, children }];
+    if (entry.kind === "button") return []; // what a page offers stands on the page
     const path = `/console${entry.path}`;
     return router.resolve(path).name === "missing" ? [] : [{ ...entry, path, children }];
   });

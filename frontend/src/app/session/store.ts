@@ -1,5 +1,5 @@
 import { defineStore } from "pinia";
-import { computed, readonly, ref, shallowRef } from "vue";
+import { computed, readonly, ref, shallowRef, toRaw } from "vue";
 
 import { api, take } from "@/api/client";
 import type { SessionGrant, User } from "@/api/contract";
@@ -103,7 +103,10 @@ export const useSession = defineStore("session", () => {
   }
 
   /** Takes what signing in has answered, and tells the other tabs. */
-  function accept(grant: SessionGrant): void {
+  function accept(given: SessionGrant): void {
+    // What is sent to other tabs must be plain: a proxy of Vue's can't be.
+    const { access_token, expires_in, user: who } = given;
+    const grant = { access_token, expires_in, user: { ...toRaw(who) } };
     takeOver(grant);
     tabs.tell({ kind: "grant", grant });
   }

@@ -13,7 +13,7 @@ export const sign = defineModule({
   name: "sign",
   routes: [
     bare("/sign-in", "sign-in", "in", () => import("./SignIn.vue")),
-    bare("/sign-in/return", "sign-in-return", "back", () => import("./SignInReturn.vue")),
+    bare("/sign-in/oidc", "arrival", "back", () => import("./Arrival.vue")),
     bare("/sign-up", "sign-up", "up", () => import("./SignUp.vue")),
     bare("/setup", "setup", "setup", () => import("./Setup.vue")),
     bare("/verify", "verify", "verify", () => import("./Verify.vue")),

@@ -55,10 +55,10 @@ export function readRequest(options: Json): PublicKeyCredentialRequestOptions {
   };
 }
 
-export function writeCredential(credential: PublicKeyCredential): unknown {
+export function writeCredential(credential: PublicKeyCredential): Json {
   if ("toJSON" in credential) {
     try {
-      return credential.toJSON();
+      return credential.toJSON() as unknown as Json;
     } catch {
       // Some password managers hand out credentials whose toJSON does not work.
     }
@@ -104,14 +104,14 @@ async function ask<T>(work: () => Promise<T | null>): Promise<T> {
 }
 
 /** Has the person make a passkey; its JSON for the server. */
-export async function createPasskey(options: Json): Promise<unknown> {
+export async function createPasskey(options: Json): Promise<Json> {
   const publicKey = readCreation(options);
   const credential = await ask(() => navigator.credentials.create({ publicKey }));
   return writeCredential(credential as PublicKeyCredential);
 }
 
 /** Has the person show a passkey; its JSON for the server. */
-export async function showPasskey(options: Json): Promise<unknown> {
+export async function showPasskey(options: Json): Promise<Json> {
   const publicKey = readRequest(options);
   const credential = await ask(() => navigator.credentials.get({ publicKey }));
   return writeCredential(credential as PublicKeyCredential);
