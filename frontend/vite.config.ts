@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 
 import vue from "@vitejs/plugin-vue";
 import ElementPlus from "unplugin-element-plus/vite";
-import { defineConfig } from "vitest/config";
+import { defineConfig } from "vite";
 
 const backend = process.env["BACKEND"] ?? "http://127.0.0.1:8000";
 
@@ -55,13 +55,5 @@ export default defineConfig({
         (path) => [path, { target: backend }],
       ),
     ),
-  },
-  test: {
-    environment: "happy-dom",
-    include: ["tests/**/*.test.ts"],
-    setupFiles: ["tests/setup.ts"],
-    server: { deps: { inline: ["element-plus"] } },
-    restoreMocks: true,
-    unstubGlobals: true,
   },
 });

@@ -12,7 +12,6 @@ from paifang.modules.gateway.params import (
 from paifang.modules.gateway.permissions import MEMBER_PERMISSIONS, GatewayPermission
 
 
-
 def _page(name: str, icon: str, needs: GatewayPermission, sort: int) -> Menu:
     """A page of the console below ``/gateway``."""
     return Menu(

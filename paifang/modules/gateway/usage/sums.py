@@ -99,7 +99,7 @@ def over(
     position = select(func.coalesce(func.max(UsagePosition.log_id), 0)).scalar_subquery()
     later = {name: value for name, value in log_sums().items() if name in sums}
 
-    def part(columns: dict[str, Any], values: dict[str, Any], of: Any) -> Select[Any]:
+    def part(columns: dict[str, Any], values: dict[str, Any], of: Any) -> Any:
         told = [period.bucket(columns["hour"]).label("bucket")] if steps else []
         told += [columns[key].label(f"of_{key}") for key in keys]
         statement = visible(
