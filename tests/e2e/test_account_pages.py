@@ -442,7 +442,9 @@ async def test_no_page_has_a_barrier(house: House, scheme: str, *, phone: bool) 
     ]
     house.api.profile["display_name"] = "A Person With A Rather Long Name " * 2
     pages = {"id": "gateway.tokens", "kind": "page", "titles": {"en": "Tokens"}, "icon": "key"}
-    house.api.menu = [{**pages, "name": "gateway.tokens", "path": "/console/x", "children": []}]
+    house.api.menu = [
+        {**pages, "name": "gateway.tokens", "path": "/gateway/tokens", "children": []}
+    ]
     options = {**(PHONE if phone else {}), "color_scheme": scheme}
     async with house.page("/", **options) as page:
         for path in OPEN:

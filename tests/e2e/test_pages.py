@@ -29,13 +29,19 @@ async def test_the_welcome_page_loads_without_complaints(visitor: Visitor) -> No
         await expect(page.locator(".status")).to_contain_text("The gateway is ready")
 
 
+async def only(page: Page, tag: str) -> None:
+    """Keep Swagger UI to one tag: of a long document it makes the operations that are in sight."""
+    await page.locator(".operation-filter-input").fill(tag)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_swagger_ui_lists_the_operations_without_complaints(
     visitor: Visitor, scheme: str
 ) -> None:
     async with visitor.page("/docs", color_scheme=scheme) as page:
+        await only(page, "groups")
         await page.locator('[data-path="/api/v1/gateway/groups"]').first.wait_for()
-        assert await page.locator(".opblock").count() > 20
+        assert await page.locator(".opblock").count() > 5
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -56,6 +62,7 @@ async def test_redoc_shows_and_searches_the_operations_without_complaints(
 async def test_authorize_lets_swagger_ui_call_a_route(visitor: Visitor) -> None:
     visitor.expected = [r"status of 401"]
     async with visitor.page("/docs") as page:
+        await only(page, "groups")
         row = page.locator(".opblock-get").filter(
             has=page.locator('[data-path="/api/v1/gateway/groups"]')
         )
@@ -65,9 +72,11 @@ async def test_authorize_lets_swagger_ui_call_a_route(visitor: Visitor) -> None:
         await expect(status).to_contain_text("401")
 
         await page.locator(".scheme-container .authorize").click()
-        await page.locator(".modal-ux input").fill(ADMIN_KEY)
-        await page.locator(".modal-ux .authorize").click()
-        await page.locator(".modal-ux .btn-done").click()
+        bearer = page.locator("#auth-bearer-value")
+        form = page.locator(".modal-ux .auth-container").filter(has=bearer)
+        await bearer.fill(ADMIN_KEY)
+        await form.locator(".authorize").click()
+        await form.locator(".btn-done").click()
         await row.locator(".execute").click()
         await expect(status).to_contain_text("200")
         await expect(row.locator(".live-responses-table")).to_contain_text("readers")
