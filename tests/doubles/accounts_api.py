@@ -64,7 +64,7 @@ class AccountsDouble:
         default_factory=lambda: {
             "id": "0198c0de-0000-7000-8000-000000000001",
             "email": "mei@example.org",
-            "display_name": "Mei Lin",
+            "display_name": "A Reader",
             "locale": "en",
             "avatar": None,
             "phone": None,
@@ -247,7 +247,7 @@ def accounts_router(double: AccountsDouble) -> APIRouter:  # noqa: C901  # a tab
             "options": {
                 **common,
                 "rp": {"id": "localhost", "name": "Paifang"},
-                "user": {"id": "bWVp", "name": "mei@example.org", "displayName": "Mei Lin"},
+                "user": {"id": "bWVp", "name": "mei@example.org", "displayName": "A Reader"},
                 "pubKeyCredParams": [{"type": "public-key", "alg": alg} for alg in (-7, -257)],
                 "excludeCredentials": [],
                 "authenticatorSelection": {

@@ -203,8 +203,8 @@ class Seed:
     def all(self) -> dict[str, Any]:
         """Everything; says who can sign in."""
         administrator = "mei@example.com"
-        mei, mei_key = self.person(administrator, "Lin Mei", role="administrator")
-        _, reader_key = self.person("jonas@example.com", "Jonas Weber")
+        mei, mei_key = self.person(administrator, "An Owner", role="administrator")
+        _, reader_key = self.person("jonas@example.com", "Another Reader")
         ada, _ = self.person("ada@example.com", "Ada Okafor")
         self.person("new@example.com", "Noor Haddad")
         self.prices()

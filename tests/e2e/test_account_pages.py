@@ -150,7 +150,7 @@ async def test_a_second_factor_is_asked_and_a_recovery_code_does_as_well(house: 
         await page.get_by_label("Recovery code").fill(CODE)
         await page.get_by_role("button", name="Sign in").click()
         await page.wait_for_url(f"{house.url}/")
-        await expect(page.locator(".lead")).to_have_text("Welcome back, Mei Lin.")
+        await expect(page.locator(".lead")).to_have_text("Welcome back, A Reader.")
 
 
 async def test_who_needs_a_second_factor_sets_one_up_on_the_way_in(house: House) -> None:
@@ -215,7 +215,7 @@ async def test_a_passkey_is_made_and_signs_in_alone(house: House) -> None:
         await page.get_by_label("Name of the passkey").fill("My laptop")
         await page.get_by_role("button", name="Save").click()
         await expect(page.locator("main")).to_contain_text("My laptop")
-        await page.get_by_role("button", name="Mei Lin").click()
+        await page.get_by_role("button", name="A Reader").click()
         await page.get_by_role("button", name="Sign out").click()
         await page.wait_for_url(f"{house.url}/")
         await page.goto(house.url + "/sign-in")
@@ -225,7 +225,7 @@ async def test_a_passkey_is_made_and_signs_in_alone(house: House) -> None:
 
 async def test_signing_up_says_to_look_into_the_mail_and_shows_what_is_wrong(house: House) -> None:
     async with house.page("/sign-up") as page:
-        await page.get_by_label("Name").fill("Mei Lin")
+        await page.get_by_label("Name").fill("A Reader")
         await page.get_by_label("Email address").fill(EMAIL)
         await page.get_by_label("Password", exact=True).fill("short")
         await page.get_by_role("button", name="Create the account").click()
@@ -236,7 +236,7 @@ async def test_signing_up_says_to_look_into_the_mail_and_shows_what_is_wrong(hou
         await page.get_by_role("button", name="Send it again").click()
         await expect(page.get_by_role("status")).to_contain_text("another mail is on its way")
     sent = [body for _, path, body in house.api.calls if path == "/auth/sign-up"][-1]
-    assert (sent["locale"], sent["display_name"]) == ("en", "Mei Lin")
+    assert (sent["locale"], sent["display_name"]) == ("en", "A Reader")
 
 
 async def test_an_invitation_is_taken_from_its_link_and_not_left_in_the_address(
@@ -285,7 +285,7 @@ async def test_a_forgotten_password_is_replaced(house: House) -> None:
 
 async def test_the_first_administrator_is_made_by_the_link(house: House) -> None:
     async with house.page("/setup#token=good") as page:
-        await page.get_by_label("Name").fill("Mei Lin")
+        await page.get_by_label("Name").fill("A Reader")
         await page.get_by_label("Email address").fill(EMAIL)
         await page.get_by_label("Password", exact=True).fill(PASSWORD)
         await page.get_by_role("button", name="Create the administrator").click()
@@ -349,7 +349,7 @@ async def test_many_tabs_share_one_refresh_and_one_sign_out(house: House) -> Non
         others = [await page.context.new_page() for _ in range(4)]
         for other in others:
             await other.goto(house.url + "/account")
-            await expect(other.get_by_label("Name")).to_have_value("Mei Lin")
+            await expect(other.get_by_label("Name")).to_have_value("A Reader")
         house.api.expire()
         house.api.calls.clear()
         for tab in [page, *others]:
@@ -357,7 +357,7 @@ async def test_many_tabs_share_one_refresh_and_one_sign_out(house: House) -> Non
         for tab in [page, *others]:
             await expect(tab.get_by_text("Saved")).to_be_visible()
         assert sum(path == "/auth/refresh" for _, path, _ in house.api.calls) == 1
-        await page.get_by_role("button", name="Mei Lin").click()
+        await page.get_by_role("button", name="A Reader").click()
         await page.get_by_role("button", name="Sign out").click()
         for tab in [page, *others]:
             await expect(tab).to_have_url(f"{house.url}/")
