@@ -3,6 +3,7 @@
 from matrix.walk import Example, World, example
 
 
+@example("pages.assets")
 @example("pages.static")
 @example("pages.reference")
 async def _(world: World) -> Example:

@@ -212,8 +212,14 @@ async def test_served_models_show_their_price_or_that_they_have_none(
         found = (await api.get("/models")).json()
     assert len(queries) == 2
     assert found["items"] == [
-        {"model": "a", "unpriced": True, "price": None, "channels": ["low"]},
-        {"model": "b", "unpriced": False, "price": price, "channels": ["high", "low"]},
+        {"model": "a", "unpriced": True, "free": False, "price": None, "channels": ["low"]},
+        {
+            "model": "b",
+            "unpriced": False,
+            "free": False,
+            "price": price,
+            "channels": ["high", "low"],
+        },
     ]
     assert found["total"] == 2
     found = (await api.get("/models", params={"search": "B"})).json()
