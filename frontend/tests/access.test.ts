@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { mount } from "@vue/test-utils";
 import { beforeEach, describe, expect, test } from "vitest";
+import { nextTick } from "vue";
 
 import { ApiError } from "@/api/errors";
 import { menuTitle } from "@/app/menu";
@@ -70,9 +71,10 @@ test("a link's title is an administrator's, if need be in another language", () 
   expect(menuTitle({ name: "link.1", titles: { "zh-TW": "文件" } })).toBe("文件");
 });
 
-test("a built-in role is called by its name here until it gets another", () => {
+test("a built-in role is called by its name here until it gets another", async () => {
   const member = { code: "member", name: "Member", built_in: true };
-  i18n.global.locale.value = "zh-TW" as never;
+  await switchLanguage("zh-TW");
+  expect(roleName(member)).toBe("一般成員");
   expect(roleName({ ...member, name: "Guest" })).toBe("Guest");
   expect(roleName({ ...member, built_in: false })).toBe("Member");
 });
@@ -138,11 +140,11 @@ describe("the tree of permissions", () => {
     wrapper = show(["gateway.logs:read"]);
     expect(box("Gateway").indeterminate).toBe(true);
     box("Gateway").click();
-    await wrapper.vm.$nextTick();
+    await nextTick();
     expect(wrapper.props("modelValue")).toEqual(["gateway.logs:read", "gateway.logs:write"]);
     expect([box("Gateway").checked, box("Gateway").indeterminate]).toEqual([true, false]);
     box("Gateway").click();
-    await wrapper.vm.$nextTick();
+    await nextTick();
     expect(wrapper.props("modelValue")).toEqual([]);
     expect(box("Usage").disabled).toBe(true);
     wrapper.unmount();
@@ -154,7 +156,7 @@ describe("the tree of permissions", () => {
     const press = async (key: string) => {
       const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
       document.activeElement?.dispatchEvent(event);
-      await wrapper.vm.$nextTick();
+      await nextTick();
     };
     await press("ArrowDown");
     expect(document.activeElement).toBe(box("Logs"));

@@ -1,5 +1,6 @@
 import { asApiError, type FieldError } from "@/api/errors";
-import { activeLanguage, i18n } from "@/i18n";
+import { i18n } from "@/i18n";
+import { listed } from "@/ui/show/format";
 
 /** What went wrong, in the reader's words. */
 export interface Explanation {
@@ -34,5 +35,5 @@ function counted(errors: readonly FieldError[]): string {
   const each = errors.map(({ field, message: count }) =>
     te(`ui.counted.${field}`) ? t(`ui.counted.${field}`, { count }) : `${field} (${count})`,
   );
-  return new Intl.ListFormat(activeLanguage.value).format(each);
+  return listed(each);
 }

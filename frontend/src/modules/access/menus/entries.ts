@@ -23,7 +23,7 @@ export const TOP = "/";
 
 /** Entries in the directories and pages that they are in, in their order. */
 export function treeOf(items: readonly MenuItem[]): MenuRow[] {
-  const rows = new Map(items.map((item) => [item.name, { ...item, children: [] } as MenuRow]));
+  const rows = new Map(items.map((item) => [item.name, { ...item, children: [] as MenuRow[] }]));
   const top: MenuRow[] = [];
   for (const row of rows.values()) (rows.get(row.parent ?? "")?.children ?? top).push(row);
   for (const siblings of [top, ...[...rows.values()].map(({ children }) => children)]) {
@@ -74,7 +74,7 @@ export function linkOf(values: MenuValues) {
     url: kind === "link" ? url.trim() : "",
     icon,
     parent: parent === TOP ? "" : parent,
-    needs: needs || null,
+    needs,
     sort: sort ?? 0,
     hidden,
   };

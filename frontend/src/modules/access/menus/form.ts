@@ -31,7 +31,7 @@ export function useMenuForm(options: {
   saved: () => unknown;
 }) {
   const { t } = i18n.global;
-  const isOwn = (): boolean => form.row === null || form.row.link_id !== null;
+  const isOwn = (): boolean => form.row?.link_id !== null;
   const fields: FormField<MenuValues>[] = [
     {
       name: "kind",
