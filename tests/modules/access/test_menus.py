@@ -58,11 +58,11 @@ async def test_each_sees_what_they_hold_the_permission_for(
         (("gateway.channels:read",), "self", {"gateway.channels"}),
     ],
 )
+@pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_what_everybody_may_do_with_their_own_is_no_page_of_the_console(
     people: People,
     as_person: AsPerson,
-    seeded: None,
     permissions: tuple[str, ...],
     scope: str,
     pages: set[str],

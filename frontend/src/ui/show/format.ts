@@ -36,8 +36,9 @@ export function day(iso: string): string {
   );
 }
 
-/** Several names as the reader's language lists them. */
+/** Several names as the reader's language lists them; Chinese ones may be in another script. */
 export function listed(names: readonly string[]): string {
+  if (activeLanguage.value !== "en") return names.join("、");
   return new Intl.ListFormat(activeLanguage.value).format(names);
 }
 
