@@ -126,14 +126,14 @@ describe("a tree", () => {
 
 test("a thing is offered to be enabled or disabled, whichever it is not", () => {
   const set = vi.fn();
-  const offered = (status: string) =>
-    statusActions<{ status: string }>({ needs: "x", set, when: (row) => row.status !== "frozen" })
-      .filter((action) => action.when?.({ status }))
+  const offered = (status: string, own = true) =>
+    statusActions<{ status: string; own: boolean }>({ needs: "x", set, when: (row) => row.own })
+      .filter((action) => action.when?.({ status, own }))
       .map(({ name }) => name);
   expect(offered("enabled")).toEqual(["disable"]);
   expect(offered("disabled")).toEqual(["enable"]);
   expect(offered("revoked")).toEqual([]);
-  expect(offered("frozen")).toEqual([]);
+  expect(offered("enabled", false)).toEqual([]);
 });
 
 describe("a list", () => {
