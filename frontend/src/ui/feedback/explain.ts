@@ -37,3 +37,13 @@ function counted(errors: readonly FieldError[]): string {
   );
   return listed(each);
 }
+
+/**
+ * What is wrong with one value: ours for the kinds we know (`ui.fields.<code>`, with the bounds as
+ * slots), else the server's own sentence.
+ */
+export function explainField({ code, message, bounds }: FieldError): string {
+  const { t, te } = i18n.global;
+  if (code === undefined || !te(`ui.fields.${code}`)) return message;
+  return t(`ui.fields.${code}`, bounds ?? {});
+}
