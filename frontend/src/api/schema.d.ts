@@ -309,7 +309,8 @@ export interface paths {
         };
         /**
          * Get Menu
-         * @description The caller's menu of the console: a tree of what they may see.
+         * @description The caller's menu of the console: a tree of what they look after; empty for whoever holds
+         *     no more than every member.
          */
         get: operations["menus.get_menu"];
         put?: never;
@@ -18830,6 +18831,8 @@ export interface operations {
                 kind?: ("personal" | "team" | "service") | null;
                 /** @description Part of the id or of the name. */
                 search?: string | null;
+                /** @description Only what the caller sees as a member of groups, and nothing that their roles show beside it. */
+                mine?: boolean;
                 /** @description From 1. */
                 page?: number;
                 /** @description Rows of a page. */
@@ -21018,6 +21021,8 @@ export interface operations {
                 /** @description Part of the name or of the key's first characters, or its last four. */
                 search?: string | null;
                 user_id?: string | null;
+                /** @description Only what the caller sees as a member of groups, and nothing that their roles show beside it. */
+                mine?: boolean;
                 /** @description From 1. */
                 page?: number;
                 /** @description Rows of a page. */
@@ -21863,6 +21868,8 @@ export interface operations {
                 token_id?: string | null;
                 channel_id?: string | null;
                 model?: string | null;
+                /** @description Only what the caller sees as a member of groups, and nothing that their roles show beside it. */
+                mine?: boolean;
                 by?: "model" | "group" | "token" | "channel" | "none";
                 /** @description Keys that are told; the rest is one series. */
                 limit?: number;
@@ -21982,6 +21989,8 @@ export interface operations {
                 token_id?: string | null;
                 channel_id?: string | null;
                 model?: string | null;
+                /** @description Only what the caller sees as a member of groups, and nothing that their roles show beside it. */
+                mine?: boolean;
             };
             header?: never;
             path?: never;
@@ -23770,6 +23779,8 @@ export interface operations {
                 outcome?: ("completed" | "refused" | "upstream_error" | "client_gone" | "interrupted") | null;
                 /** @description Class of the HTTP status. */
                 status?: ("2xx" | "3xx" | "4xx" | "5xx") | null;
+                /** @description Only what the caller sees as a member of groups, and nothing that their roles show beside it. */
+                mine?: boolean;
                 /** @description Only logs older than the one with this id: `next` of the last page. */
                 before?: number | null;
                 /** @description Rows of a page. */
@@ -23993,6 +24004,8 @@ export interface operations {
                 outcome?: ("completed" | "refused" | "upstream_error" | "client_gone" | "interrupted") | null;
                 /** @description Class of the HTTP status. */
                 status?: ("2xx" | "3xx" | "4xx" | "5xx") | null;
+                /** @description Only what the caller sees as a member of groups, and nothing that their roles show beside it. */
+                mine?: boolean;
                 /** @description Started at or after this. */
                 started_from: string;
                 /** @description Started before this. */
@@ -24105,6 +24118,8 @@ export interface operations {
                 outcome?: ("completed" | "refused" | "upstream_error" | "client_gone" | "interrupted") | null;
                 /** @description Class of the HTTP status. */
                 status?: ("2xx" | "3xx" | "4xx" | "5xx") | null;
+                /** @description Only what the caller sees as a member of groups, and nothing that their roles show beside it. */
+                mine?: boolean;
                 /** @description From the one with this id on; not given: from now on. */
                 after?: number | null;
             };

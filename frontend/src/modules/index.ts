@@ -1,4 +1,5 @@
 /** The modules of the web app: one tuple, no scanning. */
+import { access } from "./access/module";
 import { account } from "./account/module";
 import { consoleModule } from "./console/module";
 import { gateway } from "./gateway/module";
@@ -6,4 +7,4 @@ import { portal } from "./portal/module";
 import { sign } from "./sign/module";
 import { system } from "./system/module";
 
-export const MODULES = [portal, sign, account, gateway, consoleModule, system] as const;
+export const MODULES = [portal, sign, account, gateway, consoleModule, access, system] as const;

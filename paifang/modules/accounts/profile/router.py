@@ -16,9 +16,9 @@ from paifang.modules.accounts.entry.answers import picture
 from paifang.modules.accounts.entry.client import by_https
 from paifang.modules.accounts.permissions import AccountsPermission
 from paifang.modules.accounts.profile import service
-from paifang.modules.accounts.profile.errors import NoPerson
 from paifang.modules.accounts.profile.schemas import ProfileRead, ProfileUpdate
 from paifang.modules.accounts.profile.service import Profile
+from paifang.modules.accounts.sessions.errors import NoPerson
 
 router = APIRouter(prefix="/account", tags=["account"])
 avatars = APIRouter(prefix="/avatars", tags=["account"])

@@ -48,7 +48,9 @@ async def list_logs(
     """Finished calls that the caller sees, newest first: all of the groups they manage, those of
     their own tokens in others. For the next page, give `next` as `before`.
     """
-    rows, following = await finding.find(on, caller=caller, **wanted.model_dump())
+    rows, following = await finding.find(
+        on, caller=caller.only_mine(wanted.mine), **wanted.filters()
+    )
     currency = _currency(request)
     for row in rows:
         row["currency"] = currency
@@ -65,10 +67,10 @@ async def export_logs(
     runtime: Runtime = request.app.state.runtime
     lines = export.lines(
         runtime.db,
-        caller=caller,
+        caller=caller.only_mine(wanted.mine),
         currency=_currency(request),
         channels=caller.may(GatewayPermission.CHANNELS_READ),
-        filters=wanted.model_dump(),
+        filters=wanted.filters(),
     )
     headers = {"Content-Disposition": 'attachment; filename="logs.csv"'}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
@@ -90,15 +92,15 @@ async def tail_logs(
             found = await principal(request)
         except Unauthenticated:
             return None
-        return found if found.may(GatewayPermission.LOGS_READ) else None
+        return found.only_mine(wanted.mine) if found.may(GatewayPermission.LOGS_READ) else None
 
     tail.watchers(runtime).check()
-    filters = wanted.model_dump()
+    filters = wanted.filters()
     after = filters.pop("after")
     stream = tail.events(
         runtime,
         renew=renew,
-        caller=caller,
+        caller=caller.only_mine(wanted.mine),
         currency=_currency(request),
         after=after,
         filters=filters,
