@@ -2,8 +2,9 @@
 import { account } from "./account/module";
 import { consoleModule } from "./console/module";
 import { gateway } from "./gateway/module";
+import { people } from "./people/module";
 import { portal } from "./portal/module";
 import { sign } from "./sign/module";
 import { system } from "./system/module";
 
-export const MODULES = [portal, sign, account, gateway, consoleModule, system] as const;
+export const MODULES = [portal, sign, account, gateway, consoleModule, people, system] as const;
