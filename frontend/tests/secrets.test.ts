@@ -39,7 +39,7 @@ test("the secret of a link is in no address while its reader signs in, and is th
   server.on("GET /access/me", json(ME));
   const router = makeRouter(createMemoryHistory());
   await router.push("/join?from=mail#token=a-secret");
-  expect(router.currentRoute.value.fullPath).toBe("/sign-in?next=/join?from%3Dmail");
+  expect(router.currentRoute.value.fullPath).toBe("/sign-in?next=/join?from=mail");
   useSession().accept(GRANT);
   await router.push("/join?from=mail");
   expect(router.currentRoute.value.fullPath).toBe("/join?from=mail#token=a-secret");

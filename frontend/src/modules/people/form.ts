@@ -40,9 +40,7 @@ export function changesOf(person: Person, values: PersonValues) {
   const changed = names.filter((name) => values[name] !== before[name]);
   return {
     profile:
-      changed.length === 0
-        ? null
-        : Object.fromEntries(changed.map((name) => [name, values[name]])),
+      changed.length === 0 ? null : Object.fromEntries(changed.map((name) => [name, values[name]])),
     roles: same(values.role_ids, before.role_ids) ? null : values.role_ids,
     positions: same(values.position_ids, before.position_ids) ? null : values.position_ids,
   };
@@ -127,7 +125,10 @@ export function usePersonForm(saved: (result: unknown) => unknown) {
       position_ids: [],
     }),
     read: readPerson,
-    create: ({ phone: _unset, ...body }) => take(api.POST("/api/v1/accounts/users", { body })),
+    create: ({ email, display_name, locale, department_id, role_ids, position_ids }) => {
+      const body = { email, display_name, locale, department_id, role_ids, position_ids };
+      return take(api.POST("/api/v1/accounts/users", { body }));
+    },
     update: save,
     saved,
   });

@@ -25,7 +25,7 @@ interface InvitationValues {
   group_ids: string[];
   locale: Locale;
   days: number | null;
-  note: string;
+  note: string | null;
 }
 
 /** Inviting somebody, with a place and rights already chosen. What one may not see is not offered. */
@@ -110,7 +110,7 @@ export function useInvitationForm(saved: (result: unknown) => unknown) {
         ...rest,
         email: email?.trim() ? email.trim() : null,
         days: days ?? DAYS,
-        note: note ?? "", // an optional text that was emptied
+        note: note ?? "",
       };
       return take(api.POST("/api/v1/accounts/invitations", { body }));
     },

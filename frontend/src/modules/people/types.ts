@@ -2,7 +2,8 @@ import type { components } from "@/api/schema";
 
 export type Person = components["schemas"]["UserRead"];
 export type Device = components["schemas"]["DeviceRead"];
-export type Invitation = components["schemas"]["InvitationRead"];
+export type Invitation =
+  components["schemas"]["paifang__modules__accounts__invitations__schemas__InvitationRead"];
 export type Department = components["schemas"]["DepartmentNode"];
 export type Newcomers = components["schemas"]["NewcomersSettings"];
 export type Rule = components["schemas"]["SecondFactorRule"]["rule"];
