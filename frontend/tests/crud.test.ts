@@ -10,6 +10,7 @@ import { useAccess } from "@/app/access";
 import { makeQueryClient } from "@/app/query";
 import { i18n, switchLanguage } from "@/i18n";
 import CrudPage from "@/ui/crud/CrudPage.vue";
+import DataTable from "@/ui/crud/DataTable.vue";
 import type { BatchAction, Column, RowAction } from "@/ui/crud/types";
 import { useColumns } from "@/ui/crud/useColumns";
 import { useForm } from "@/ui/crud/useForm";
@@ -73,6 +74,34 @@ beforeEach(async () => {
   await switchLanguage("en");
   fetch.mockReset().mockResolvedValue(answer());
   asked.value = null;
+});
+
+test("a cell that says nothing is marked, for phones to leave it out; a missing price is not", () => {
+  interface Priced {
+    id: string;
+    note: string | null;
+    tags: string[];
+    price: string | null;
+  }
+  const columns: Column<Priced>[] = [
+    { name: "id", title: "ui.menu" },
+    { name: "note", title: "ui.menu" },
+    { name: "tags", title: "ui.menu", as: "tags" },
+    { name: "price", title: "ui.menu", as: "money" },
+  ];
+  const rows = [
+    { id: "a", note: "n", tags: ["t"], price: "1" },
+    { id: "b", note: null, tags: [], price: null },
+  ];
+  const props = { label: "l", columns, rows, keyOf: (row: Priced) => row.id };
+  const table = mount(DataTable as never, { props: props as never, global: { plugins: [i18n] } });
+  const marked = table.findAll("tbody tr").map((row) =>
+    row.findAll("td").map((cell) => cell.classes("nothing")),
+  );
+  expect(marked).toEqual([
+    [false, false, false, false],
+    [false, true, true, false],
+  ]);
 });
 
 describe("a list", () => {

@@ -12,6 +12,7 @@ import { useSession } from "@/app/session/store";
 import { i18n, needTexts, switchLanguage } from "@/i18n";
 import Arrival from "@/modules/sign/Arrival.vue";
 import { carriedInvitation, carryInvitation } from "@/modules/sign/invitation";
+import SignUp from "@/modules/sign/SignUp.vue";
 import ReauthDialog from "@/ui/sign/ReauthDialog.vue";
 import { askWhoItIs, waiting } from "@/ui/sign/reauth";
 
@@ -88,6 +89,34 @@ test("an invitation goes along to another service and back, and is used once", a
   expect(sent).toEqual({ locale: "en", invitation: "an-invitation" });
   expect(router.currentRoute.value.path).toBe("/account");
   expect(carriedInvitation()).toEqual({});
+});
+
+test("who makes an account by another service leaves with the invitation of their link", async () => {
+  const policy = {
+    registration: "invitation",
+    mail: true,
+    insecure: false,
+    passkeys: false,
+    providers: [{ id: "github", name: "GitHub" }],
+    challenge: false,
+    password_length: 15,
+    setup: false,
+  };
+  server.on("GET /auth/policy", json(policy));
+  const router = createRouter({
+    history: createMemoryHistory(),
+    routes: [{ path: "/:rest(.*)*", component: { render: () => null } }],
+  });
+  await router.push("/sign-up#invitation=an-invitation");
+  const plugins = [router, i18n, [VueQueryPlugin, { queryClient: makeQueryClient() }] as never];
+  const page = mount(SignUp, { global: { plugins } });
+  await flushPromises();
+  const link = page.get("a[href^='/api/']");
+  expect(link.attributes("href")).toBe("/api/v1/auth/oidc/github/start?next=%2F");
+  expect(carriedInvitation()).toEqual({});
+  link.element.addEventListener("click", (event) => event.preventDefault());
+  await link.trigger("click");
+  expect(carriedInvitation()).toEqual({ invitation: "an-invitation" });
 });
 
 test("an invitation outlives a trip that failed, and one that is over does not", async () => {
