@@ -136,6 +136,34 @@ test("a thing is offered to be enabled or disabled, whichever it is not", () => 
   expect(offered("enabled", false)).toEqual([]);
 });
 
+test("a cell that says nothing is marked, for phones to leave it out; a missing price is not", () => {
+  interface Priced {
+    id: string;
+    note: string | null;
+    tags: string[];
+    price: string | null;
+  }
+  const columns: Column<Priced>[] = [
+    { name: "id", title: "ui.menu" },
+    { name: "note", title: "ui.menu" },
+    { name: "tags", title: "ui.menu", as: "tags" },
+    { name: "price", title: "ui.menu", as: "money" },
+  ];
+  const rows = [
+    { id: "a", note: "n", tags: ["t"], price: "1" },
+    { id: "b", note: null, tags: [], price: null },
+  ];
+  const props = { label: "l", columns, rows, keyOf: (row: Priced) => row.id };
+  const table = mount(DataTable as never, { props: props as never, global: { plugins: [i18n] } });
+  const marked = table.findAll("tbody tr").map((row) =>
+    row.findAll("td").map((cell) => cell.classes("nothing")),
+  );
+  expect(marked).toEqual([
+    [false, false, false, false],
+    [false, true, true, false],
+  ]);
+});
+
 describe("a list", () => {
   test("shows its rows with their numbers in the reader's way", async () => {
     const wrapper = await show();

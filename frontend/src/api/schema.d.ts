@@ -5546,7 +5546,7 @@ export interface components {
             password: string;
             /**
              * Current
-             * @description The present one. Not needed shortly after having proved who one is.
+             * @description The present one. Not needed shortly after having proved who one is, and not enough for who has a second factor: they prove it with that first.
              */
             current?: string | null;
         };
@@ -13011,7 +13011,7 @@ export interface operations {
                 page_size?: number;
                 /** @description A column; `-` in front sorts downwards. */
                 sort?: string;
-                status?: ("pending" | "active" | "disabled") | null;
+                status?: ("pending" | "awaiting" | "invited" | "active" | "disabled") | null;
                 /** @description Part of the address or the name. */
                 search?: string | null;
                 /** @description They belong to it, or below it. */
@@ -13224,7 +13224,7 @@ export interface operations {
     "people.export_users": {
         parameters: {
             query?: {
-                status?: ("pending" | "active" | "disabled") | null;
+                status?: ("pending" | "awaiting" | "invited" | "active" | "disabled") | null;
                 /** @description Part of the address or the name. */
                 search?: string | null;
                 /** @description They belong to it, or below it. */
