@@ -60,6 +60,9 @@ async function admit(to: RouteLocationNormalized) {
   if (to.meta.needs === undefined) return true;
   await access.ensure();
   if (access.may(to.meta.needs)) return true;
+  // A role may have been given since.
+  await access.load().catch(() => undefined);
+  if (access.may(to.meta.needs)) return true;
   return { name: "forbidden", query: { at: to.fullPath }, replace: true };
 }
 
