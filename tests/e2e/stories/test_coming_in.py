@@ -97,7 +97,7 @@ async def test_the_printed_link_makes_an_administrator_once_and_leads_into_the_c
 async def test_who_signs_up_gets_a_mail_opens_the_account_with_it_and_signs_in(
     house: House, owner: Page
 ) -> None:
-    async with house.visitor(r"/auth/sign-up", r"/auth/verify").page() as page:
+    async with house.visitor(r"/auth/(sign-up|verify|refresh)").page() as page:
         await page.get_by_role("link", name="Create an account").click()
         await page.get_by_label("Name").fill(GUEST.name)
         await page.get_by_label("Email address").fill(GUEST.email)

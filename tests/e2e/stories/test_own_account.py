@@ -1,12 +1,18 @@
-"""The ways into an account beside a password, and the way back into it; mail leaves the house."""
+"""One's own account: the ways in and back in, its address, its picture, its end.
+
+Mail leaves the house here, and another service vouches for people.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from doubles.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider, Somebody
 from doubles.installation import Installation
 from doubles.openai_upstream import OpenAIDouble
 from doubles.smtp import HOST, Postbox, smtp_server
@@ -14,7 +20,7 @@ from e2e.stories.house import PASSWORD, PATIENCE, SETTINGS, House, code_now, ope
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("browser: ways in"),  # one site and one browser for the file
+    pytest.mark.xdist_group("browser: own account"),  # one site and one browser for the file
 ]
 KEY_RING = {
     "protocol": "ctap2",
@@ -31,6 +37,13 @@ def box() -> Postbox:
     return Postbox()
 
 
+@pytest.fixture(scope="module")
+def provider() -> Iterator[IdentityProvider]:
+    """The other service."""
+    with IdentityProvider() as provider:
+        yield provider
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(
     reference: None,
@@ -38,23 +51,38 @@ async def house(
     browser: Browser,
     upstream: OpenAIDouble,
     box: Postbox,
+    provider: IdentityProvider,
 ) -> AsyncIterator[House]:
-    """A site with a mail server."""
+    """A site with a mail server and another service to sign in by."""
+    company = {"id": "company", "name": "The Company", "issuer": provider.issuer}
+    company |= {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
     async with smtp_server(box) as port:
-        settings = {**SETTINGS, "PAIFANG_MAIL_SMTP_URL": f"smtp://{HOST}:{port}?starttls=never"}
+        settings = {
+            **SETTINGS,
+            "PAIFANG_MAIL_SMTP_URL": f"smtp://{HOST}:{port}?starttls=never",
+            "PAIFANG_OIDC_PROVIDERS": json.dumps([company]),
+        }
         installation = Installation(tmp_path_factory.mktemp("house"), **settings)
         async with open_house(installation, browser, upstream.url) as house:
             yield house
 
 
-async def mailed(box: Postbox, to: str, subject: str) -> str:
-    """The text of a mail, once it has been sent."""
+async def mailed(box: Postbox, to: str, words: str) -> str:
+    """The text of a mail with these words, once it has been sent."""
     async with asyncio.timeout(PATIENCE):
         while True:
             for mail in box.received:
-                if to in mail["to"] and subject in mail["subject"]:
-                    return str(mail.get_body(("plain",)).get_content())
+                text = str(mail.get_body(("plain",)).get_content())
+                if to in mail["to"] and words in text:
+                    return text
             await asyncio.sleep(0.05)
+
+
+async def mailed_link(house: House, box: Postbox, to: str, path: str) -> str:
+    """A link of a mail to one of our pages."""
+    text = await mailed(box, to, f"{house.url}{path}")
+    (link,) = [word for word in text.split() if word.startswith(f"{house.url}{path}")]
+    return link
 
 
 async def test_a_passkey_signs_in_alone(house: House) -> None:
@@ -157,7 +185,7 @@ async def test_an_app_asks_for_its_code_beside_the_password_and_a_recovery_code_
 
         await by_recovery_code(codes[0])
         await page.wait_for_url(f"{house.url}/")
-        assert await mailed(box, person.email, "recovery code")  # whoever used it, they are told
+        assert await mailed(box, person.email, "recovery code was used")
         await page.goto(f"{house.url}/account/security")
         await expect(page.locator("main")).to_contain_text("Recovery codes left: 9")
         await house.sign_out(page, person)
@@ -207,8 +235,7 @@ async def test_a_forgotten_password_is_replaced_by_mail_and_ends_the_sessions_be
             # The same words, whether there is an account or not.
             told = page.locator("main")
             await expect(told).to_contain_text(f"If there is an account of {email}")
-        text = await mailed(box, person.email, "password")
-        (link,) = [word for word in text.split() if word.startswith(house.url)]
+        link = await mailed_link(house, box, person.email, "/reset-password#")
         await page.goto(link)
         await page.get_by_label("New password").fill("short")
         await page.get_by_role("button", name="Use this password").click()
@@ -229,3 +256,156 @@ async def test_a_forgotten_password_is_replaced_by_mail_and_ends_the_sessions_be
         await page.get_by_label("New password").fill("yet another long sentence")
         await page.get_by_role("button", name="Use this password").click()
         await expect(page.get_by_role("alert")).to_contain_text("This link is over")
+
+
+async def test_after_wrong_passwords_a_proof_of_work_is_done_beside_the_page(house: House) -> None:
+    person = await house.person("Fat Fingered")
+    proofs: list[bool] = []
+    async with house.visitor(r"/auth/sign-in").page("/sign-in") as page:
+        page.on(
+            "request",
+            lambda request: (
+                request.url.endswith("/auth/sign-in")
+                and proofs.append("challenge" in (request.post_data_json or {}))
+            ),
+        )
+        for _ in range(3):
+            await house.sign_in(page, person, "not the password")
+            await expect(page.get_by_role("alert")).to_contain_text("not right")
+        await house.sign_in(page, person)
+        await page.wait_for_url(f"{house.url}/")
+    assert proofs == [False, False, False, False, True]
+
+
+async def test_an_invitation_is_taken_from_its_link_and_not_left_in_the_address(
+    house: House,
+) -> None:
+    invited = {"email": "invited@example.org", "display_name": "Invited"}
+    link = (await house.call("POST", "/accounts/users", invited))["invitation_link"]
+    settings = await house.call("GET", "/accounts/settings")
+    await house.call("PUT", "/accounts/settings", settings | {"registration": "invitation"})
+    try:
+        async with house.visitor().page(link.removeprefix(house.url)) as page:
+            await expect(page.get_by_label("Name")).to_be_visible()
+            await expect(page).to_have_url(f"{house.url}/sign-up")
+            await expect(page.get_by_label("Invitation")).to_have_count(0)
+            await page.get_by_label("Name").fill("Invited")
+            await page.get_by_label("Email address").fill("invited@example.org")
+            await page.get_by_label("Password", exact=True).fill(PASSWORD)
+            await page.get_by_role("button", name="Create the account").click()
+            await page.wait_for_url(f"{house.url}/")  # the mail has proved the address
+        async with house.visitor().page("/sign-up") as page:
+            await expect(page.get_by_label("Invitation")).to_be_visible()
+    finally:
+        await house.call("PUT", "/accounts/settings", settings)
+
+
+async def test_another_service_lets_in_who_is_linked_and_the_second_factor_is_asked_for(
+    house: House, provider: IdentityProvider
+) -> None:
+    person = await house.person("Linked")
+    provider.person = Somebody(subject="1", email="linked.there@example.com", name="Linked There")
+    away = (rf"leaves the site: {provider.url}", r"/auth/(oidc|sign-in)", r"totp/confirm")
+    async with house.inside(person, "/account/security", *away) as page:
+        await page.get_by_role("button", name="Link", exact=True).click()
+        await page.wait_for_url(f"{house.url}/account/security")
+        await expect(page.locator("main")).to_contain_text("linked.there@example.com")
+        secret, _ = await set_up_an_app(page)
+        await house.sign_out(page, person)
+
+        with provider.broken(error="access_denied"):
+            await page.goto(f"{house.url}/sign-in?next=/account/sessions")
+            await page.get_by_role("link", name="Sign in with The Company").click()
+            await expect(page.get_by_role("alert")).to_contain_text("did not")
+        await page.goto(f"{house.url}/sign-in?next=/account/sessions")
+        await page.get_by_role("link", name="Sign in with The Company").click()
+        await page.get_by_label("Code from your authenticator app").fill(code_now(secret, later=1))
+        await page.get_by_role("button", name="Sign in").click()
+        await page.wait_for_url(f"{house.url}/account/sessions")
+        # The trip counts once.
+        await page.goto(f"{house.url}/sign-in/oidc#sign_in")
+        await expect(page.get_by_role("alert")).to_be_visible()
+
+
+async def test_a_new_address_counts_once_its_mail_is_answered_and_the_old_one_can_take_it_back(
+    house: House, box: Postbox
+) -> None:
+    person = await house.person("Moving")
+    new = "moved@example.org"
+    async with house.inside(person, "/account", r"/auth/|/account") as page:
+        await page.get_by_label("New address").fill(new)
+        await page.get_by_role("button", name="Change the address").click()
+        await expect(page.locator("main")).to_contain_text(f"A mail is on its way to {new}")
+        await page.goto(await mailed_link(house, box, new, "/confirm-email#"))
+        await page.get_by_role("button", name="Use this address").click()
+        await expect(page.locator("main")).to_contain_text("The new address is in use")
+        await page.goto(f"{house.url}/account")
+        await expect(page.locator("main")).to_contain_text(new)
+
+        await page.goto(await mailed_link(house, box, person.email, "/keep-email#"))
+        await page.get_by_role("button", name="Take the change back").click()
+        await expect(page.locator("main")).to_contain_text("The old address is in use again")
+        # Whoever changed it may still be there: every session has ended.
+        await page.goto(f"{house.url}/account")
+        await page.wait_for_url(f"{house.url}/sign-in?next=/account")
+        await house.sign_in(page, person)
+        await page.wait_for_url(f"{house.url}/account")
+
+
+async def test_a_picture_is_cut_and_drawn_anew(house: House) -> None:
+    person = await house.person("Pictured")
+    async with house.inside(person, "/account") as page:
+        png = await page.evaluate(
+            """() => { const c = document.createElement("canvas"); c.width = 300; c.height = 120;
+            const x = c.getContext("2d"); x.fillStyle = "teal"; x.fillRect(0, 0, 300, 120);
+            return c.toDataURL("image/png").split(",")[1]; }"""
+        )
+        picture = {"name": "me.png", "mimeType": "image/png", "buffer": base64.b64decode(png)}
+        await page.locator("input[type=file]").set_input_files(picture)
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("img").press("ArrowLeft")
+        await dialog.get_by_role("button", name="Use this picture").click()
+        await expect(page.locator(".picture img")).to_be_visible()
+        shown = "document.querySelector('.picture img').naturalWidth"
+        await page.wait_for_function(f"{shown} > 0")
+        await page.reload()
+        await page.wait_for_function(f"{shown.replace('.n', '?.n')} > 0")
+        broken = {"name": "me.png", "mimeType": "image/png", "buffer": b"no picture"}
+        await page.locator("input[type=file]").set_input_files(broken)
+        await expect(page.get_by_role("alert")).to_contain_text("can't be read")
+
+
+async def test_deleting_the_account_wants_its_address_typed_and_is_for_good(house: House) -> None:
+    person = await house.person("Leaving")
+    async with house.inside(person, "/account/data", r"/auth/") as page:
+        await page.get_by_role("button", name="Delete my account").click()
+        dialog = page.get_by_role("dialog")
+        do_it = dialog.get_by_role("button", name="Delete my account")
+        await expect(do_it).to_be_disabled()
+        await dialog.get_by_role("textbox").fill(person.email)
+        await do_it.click()
+        await page.wait_for_url(f"{house.url}/")
+        await expect(page.get_by_text("Your account is deleted.")).to_be_visible()
+        await page.goto(f"{house.url}/sign-in")
+        await house.sign_in(page, person)
+        await expect(page.get_by_role("alert")).to_contain_text("not right")
+
+
+async def test_a_page_that_fails_shows_the_request_id_and_can_be_tried_again(house: House) -> None:
+    person = await house.person("Unlucky")
+    failure = {"status": 500, "code": "internal", "title": "", "detail": "", "request_id": "4" * 32}
+    async with house.inside(person, "/account", r"status of 500") as page:
+        sessions = "**/api/v1/account/sessions"
+        await page.route(
+            sessions,
+            lambda route: route.fulfill(
+                status=500, json=failure, content_type="application/problem+json"
+            ),
+        )
+        await page.goto(f"{house.url}/account/sessions")
+        failed = page.get_by_role("alert")
+        await expect(failed).to_contain_text(f"Request ID {'4' * 32}", timeout=30_000)
+        await page.unroute(sessions)
+        await page.get_by_role("button", name="Try again").click()
+        await expect(failed).to_have_count(0)
+        await expect(page.locator("main")).to_contain_text("This one")
