@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,23 +77,26 @@ def _site(folder: Path) -> Iterator[tuple[str, Path]]:
         "PAIFANG_ACCOUNTS_CHALLENGE_NUMBER": "0",
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAIFANG_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "paifang", "up"],
-        env=kept | settings,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    told = folder / "stdout"
+    with told.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "paifang", "up"], env=kept | settings, cwd=ROOT, stdout=out
+        )
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith(UP):
-                yield line.removeprefix(UP).strip(), home
-                return
-        raise SystemExit("the site did not start")
+        yield _address(told, process), home
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _address(told: Path, process: "subprocess.Popen[bytes]") -> str:
+    """What it has printed, once it listens."""
+    while process.poll() is None:
+        for line in told.read_text().splitlines():
+            if line.startswith(UP):
+                return line.removeprefix(UP).strip()
+        time.sleep(0.1)
+    raise SystemExit(f"the site did not start:\n{told.read_text()}")
 
 
 def _visit(
@@ -112,12 +116,17 @@ def _visit(
     page = context.new_page()
     wanted = PAGES if language == "en" else {name: PAGES[name] for name in IN_CHINESE}
     suffix = "" if language == "en" else f"-{language}"
+    who = ""
     for name, path in wanted.items():
-        if name != "sign-in" and page.url == "about:blank" or name == "home":
-            _sign_in(page, url, made["administrator"])
+        wanted_by = "" if name == "sign-in" else "member"
+        if path.startswith("/console"):
+            wanted_by = "administrator"
+        if who != wanted_by:
+            context.clear_cookies()
+            _sign_in(page, url, made[wanted_by])
+            who = wanted_by
         page.goto(url + path.format(team=made["team"]))
         page.wait_for_load_state("networkidle")
-        # The console's tabs remember what was open; a picture has the one it shows.
         page.evaluate("document.fonts.ready")
         _keep(page.screenshot(), f"{name}-{shape}-{theme}{suffix}")
     context.close()

@@ -134,6 +134,16 @@ describe("a list", () => {
     expect(wrapper.find("[role=alert]").exists()).toBe(false);
   });
 
+  test("hides its filters on a phone until they are asked for or in use", async () => {
+    vi.stubGlobal("matchMedia", () => ({ matches: true, addEventListener: () => undefined }));
+    const wrapper = await show();
+    expect(wrapper.find("input[type=search]").exists()).toBe(false);
+    expect((await show("/things?search=x")).find("input[type=search]").exists()).toBe(true);
+    await wrapper.find("button[title=Filters]").trigger("click");
+    expect(wrapper.find("input[type=search]").exists()).toBe(true);
+    expect((await show()).find("input[type=search]").exists()).toBe(true);
+  });
+
   test("never says that there are more than it has counted", async () => {
     fetch.mockResolvedValue(answer(ROWS, 10_001));
     expect((await show()).text()).toContain("1–2 of 10,000+");

@@ -6,7 +6,6 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from doubles.installation import Installation
 from doubles.openai_upstream import OpenAIDouble
 from doubles.stepped_clock import Clock, SteppedInstallation
 from e2e.stories.house import SETTINGS, House, open_house

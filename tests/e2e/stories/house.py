@@ -83,8 +83,11 @@ class House:
 
     async def has_mail(self, to: str) -> None:
         """The site's own worker has brought a mail of theirs to the inbox."""
+        inbox = f"/system/mail/inbox?search={to}"
         async with asyncio.timeout(PATIENCE):
-            while not (await self.call("GET", f"/system/mail/inbox?search={to}"))["items"]:
+            while True:
+                if (await self.call("GET", inbox))["items"]:
+                    return
                 await asyncio.sleep(0.05)
 
     async def sign_in(self, page: Page, person: Person, password: str = PASSWORD) -> None:

@@ -1,4 +1,4 @@
-"""From the first start to the first call that is answered and counted, on small and on grown ground.
+"""From the first start to the first call that is answered and counted, on SQLite and PostgreSQL.
 
 The command people type, its link, its mails by its own worker, and the ``openai`` package.
 """
@@ -46,7 +46,8 @@ async def house(
             yield house
         return
     redis = request.getfixturevalue("_redis_database")
-    async with own_database("postgresql", f"{request.getfixturevalue('worker_name')}_stories") as url:
+    name = f"{request.getfixturevalue('worker_name')}_stories"
+    async with own_database("postgresql", name) as url:
         address = url.render_as_string(hide_password=False)
         grown = {**SETTINGS, "PAIFANG_DB_URL": address, "PAIFANG_REDIS_URL": redis}
         async with open_house(Installation(folder, **grown), browser, upstream.url) as house:

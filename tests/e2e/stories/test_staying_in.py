@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from doubles.stepped_clock import Clock
 from e2e.stories.house import PASSWORD, House, Person, to
@@ -72,6 +72,30 @@ async def test_who_is_kicked_signs_in_again_and_nothing_typed_is_lost(house: Hou
         await shown.get_by_role("button", name="I have kept it").click()
         await expect(page.get_by_role("row").filter(has_text="typed before")).to_have_count(1)
         await expect(page.get_by_role("row").filter(has_text="1.25")).to_have_count(1)
+
+
+async def test_nothing_can_be_typed_before_it_is_known_whose_it_will_be(house: House) -> None:
+    """A form that opens too early is gone as soon as the answer is here."""
+    person = await house.person("Quick")
+    async with house.inside(person, "/account") as page:
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def slowly(route: Route) -> None:
+            asked.set()
+            await answered.wait()
+            await route.continue_()
+
+        await page.route("**/api/v1/gateway/groups?*", slowly)
+        await to(page, "/tokens")
+        await asked.wait()
+        making = page.get_by_role("button", name="Make a token").first
+        await expect(page.get_by_role("status", name="Loading").first).to_be_visible()
+        await expect(making).to_have_count(0)
+        answered.set()
+        await making.click()
+        await page.get_by_label("Name", exact=True).fill("typed at once")
+        await page.get_by_role("button", name="Create", exact=True).click()
+        await expect(page.get_by_role("dialog", name="The key of typed at once")).to_be_visible()
 
 
 async def test_who_is_kicked_in_the_console_keeps_what_its_tabs_hold(house: House) -> None:
@@ -221,4 +245,6 @@ async def test_tabs_that_refresh_at_the_same_time_stay_signed_in(
         assert asked == reloads + (4 if plain else 2)
         await house.sign_out(page, person)
         if not plain:
-            await expect(other.locator("header").get_by_role("link", name="Sign in")).to_be_visible()
+            await expect(
+                other.locator("header").get_by_role("link", name="Sign in")
+            ).to_be_visible()
