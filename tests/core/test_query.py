@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from conftest import ADMIN_KEY
+from doubles.api import api_of
 from paifang.api import create_api, routers
 from paifang.app import open_runtime
 from paifang.core.auth import declared_access
@@ -28,8 +29,7 @@ async def runtime(settings: CoreSettings) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def client(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
-    api = create_api()
-    api.state.runtime = runtime
+    api = api_of(runtime)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(api),
         base_url="http://paifang.test",
