@@ -15,6 +15,7 @@ from doubles.installation import Installation
 from doubles.openai_upstream import OpenAIDouble
 from e2e.stories.house import MODEL, PASSWORD, SETTINGS, House, Person, open_house
 from plugins.databases import own_database
+from plugins.others import empty
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -52,6 +53,7 @@ async def house(
         grown = {**SETTINGS, "PAIFANG_DB_URL": address, "PAIFANG_REDIS_URL": redis}
         async with open_house(Installation(folder, **grown), browser, upstream.url) as house:
             yield house
+        empty(redis)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
