@@ -83,6 +83,10 @@ format: $(STAMPS)/dev $(STAMPS)/node  ## Format the code and apply the safe fixe
 docs: $(STAMPS)/package  ## Write the reference pages anew
 	@$(PY) -m scripts.write_docs
 
+.PHONY: screenshots
+screenshots: setup  ## Take the pictures in docs/images anew
+	@$(PY) -m scripts.screenshots
+
 .PHONY: bench
 bench:  ## Run the benchmarks (ARGS=--quick for a first look, in a few minutes)
 	@python="$$(python3 bench/interpreter.py $(PYTHON))" \

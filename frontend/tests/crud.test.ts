@@ -203,6 +203,36 @@ describe("a list", () => {
     expect((await show()).find("[role=alert]").text()).toContain("You are not permitted");
   });
 
+  test("that can't be asked for again shows what it had and says why, unless that may not be seen", async () => {
+    const wrapper = await show();
+    const refresh = async () => {
+      await wrapper.find("button[title=Refresh]").trigger("click");
+      await flushPromises();
+    };
+    fetch.mockRejectedValue(new ApiError(409, "odd", { detail: "Odd." }));
+    await refresh();
+    expect(wrapper.findAll("tbody tr")).toHaveLength(2);
+    expect(wrapper.find("[role=alert]").text()).toBe("Odd.");
+    fetch.mockRejectedValue(new ApiError(403, "forbidden"));
+    await refresh();
+    expect(wrapper.find("table").exists()).toBe(false);
+    expect(wrapper.find("[role=alert]").text()).toContain("You are not permitted");
+    fetch.mockResolvedValue(answer());
+    await refresh();
+    expect(wrapper.findAll("tbody tr")).toHaveLength(2);
+    expect(wrapper.find("[role=alert]").exists()).toBe(false);
+  });
+
+  test("hides its filters on a phone until they are asked for or in use", async () => {
+    vi.stubGlobal("matchMedia", () => ({ matches: true, addEventListener: () => undefined }));
+    const wrapper = await show();
+    expect(wrapper.find("input[type=search]").exists()).toBe(false);
+    expect((await show("/things?search=x")).find("input[type=search]").exists()).toBe(true);
+    await wrapper.find("button[title=Filters]").trigger("click");
+    expect(wrapper.find("input[type=search]").exists()).toBe(true);
+    expect((await show()).find("input[type=search]").exists()).toBe(true);
+  });
+
   test("never says that there are more than it has counted", async () => {
     fetch.mockResolvedValue(answer(ROWS, 10_001));
     expect((await show()).text()).toContain("1–2 of 10,000+");

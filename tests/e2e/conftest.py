@@ -118,7 +118,7 @@ def visitor(site: Site, browser: Browser) -> Visitor:
     return Visitor(site, browser)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reference() -> None:
     """The built app and API reference."""
     if not ((REFERENCE / "redoc.standalone.js").is_file() and (WEB / "index.html").is_file()):

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +86,18 @@ async def empty_database_url(
     if database_kind == "sqlite":
         yield URL.create("sqlite+aiosqlite", database=str(tmp_path / "empty.db"))
         return
-    url = await _make(database_kind, f"{worker_name}_empty")
-    yield url
-    await _drop(database_kind, str(url.database))
+    async with own_database(database_kind, f"{worker_name}_empty") as url:
+        yield url
+
+
+@asynccontextmanager
+async def own_database(kind: str, name: str) -> AsyncIterator[URL]:
+    """A database on a server, without tables, for as long as the block runs."""
+    url = await _make(kind, name)
+    try:
+        yield url
+    finally:
+        await _drop(kind, name)
 
 
 @pytest.fixture

@@ -70,7 +70,12 @@ def redis_url(_redis_database: str) -> Iterator[str]:
     arrive here too. A test that can't bear it takes ``redis_server``.
     """
     yield _redis_database
-    with contextlib.closing(Redis.from_url(_redis_database)) as client, client.pipeline() as pipe:
+    empty(_redis_database)
+
+
+def empty(url: str) -> None:
+    """Empty a database that is ours; it stays so."""
+    with contextlib.closing(Redis.from_url(url)) as client, client.pipeline() as pipe:
         pipe.flushdb()
         pipe.set(LEASE, os.getpid())
         pipe.execute()

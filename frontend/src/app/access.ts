@@ -5,7 +5,7 @@ import { api, take } from "@/api/client";
 
 import { useSession } from "./session/store";
 
-/** After a 403 permissions are asked for again, but not with every 403. */
+/** After a 403 permissions are asked for again; after several of them once. */
 const AGAIN_MS = 3_000;
 
 /** What the signed-in person may do. */
@@ -13,14 +13,23 @@ export const useAccess = defineStore("access", () => {
   const permissions = ref<ReadonlySet<string>>(new Set());
   const administrator = ref(false);
   const loaded = ref(false);
+  /** Counts up whenever what the person may do has become something else. */
+  const changes = ref(0);
   let loading: Promise<void> | null = null;
   let askedAt = -Infinity;
+  let later: ReturnType<typeof setTimeout> | undefined;
 
   async function request(): Promise<void> {
     askedAt = Date.now();
     const me = await take(api.GET("/api/v1/access/me"));
+    const same =
+      me.administrator === administrator.value &&
+      me.permissions.length === permissions.value.size &&
+      me.permissions.every((name) => permissions.value.has(name));
+    if (loaded.value && same) return;
     permissions.value = new Set(me.permissions);
     administrator.value = me.administrator;
+    if (loaded.value) changes.value += 1;
     loaded.value = true;
   }
 
@@ -36,7 +45,14 @@ export const useAccess = defineStore("access", () => {
 
   /** Something was forbidden: permissions may have changed under us. */
   function refetch(): void {
-    if (!loaded.value || Date.now() - askedAt < AGAIN_MS) return;
+    if (!loaded.value || later !== undefined) return;
+    const wait = askedAt + AGAIN_MS - Date.now();
+    if (wait <= 0) quietly();
+    else later = setTimeout(quietly, wait);
+  }
+
+  function quietly(): void {
+    later = undefined;
     load().catch(() => undefined); // the call that was forbidden is what is reported
   }
 
@@ -44,6 +60,8 @@ export const useAccess = defineStore("access", () => {
     permissions.value = new Set();
     administrator.value = false;
     loaded.value = false;
+    clearTimeout(later);
+    later = undefined;
   }
 
   /** Whether all of these permissions are held; none needed: yes. */
@@ -52,7 +70,7 @@ export const useAccess = defineStore("access", () => {
     return administrator.value || needed.every((name) => permissions.value.has(name));
   }
 
-  return { permissions, administrator, loaded, ensure, load, refetch, reset, may };
+  return { permissions, administrator, loaded, changes, ensure, load, refetch, reset, may };
 });
 
 /** A permission as a ref: `const mayEdit = useMay("gateway.tokens:write")`. */

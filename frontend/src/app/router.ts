@@ -60,9 +60,13 @@ async function admit(to: RouteLocationNormalized) {
     keepFragment(to.path, to.hash);
     return { name: "sign-in", query: { next: address }, replace: true };
   }
-  if (to.meta.needs !== undefined) await access.ensure();
-  if (!access.may(to.meta.needs)) {
-    return { name: "forbidden", query: { at: address }, replace: true };
+  if (to.meta.needs !== undefined) {
+    await access.ensure();
+    // A role may have been given since.
+    if (!access.may(to.meta.needs)) await access.load().catch(() => undefined);
+    if (!access.may(to.meta.needs)) {
+      return { name: "forbidden", query: { at: address }, replace: true };
+    }
   }
   const hash = to.hash === "" ? takeFragment(to.path) : "";
   return hash === "" || { path: to.path, query: to.query, hash, replace: true };

@@ -12,6 +12,7 @@ import {
 import { useRoute, useRouter, type LocationQueryRaw } from "vue-router";
 
 import type { Page } from "@/api/contract";
+import { asApiError } from "@/api/errors";
 import { recall, remember } from "@/app/storage";
 
 import type { Filter } from "./types";
@@ -20,6 +21,7 @@ import type { Filter } from "./types";
 export const TOTAL_LIMIT = 10_000;
 export const PAGE_SIZES = [10, 20, 50, 100] as const;
 const USUAL_SIZE = 20;
+const GONE = new Set([403, 404]);
 
 /** What a list asks the server for. Filters that are empty are left out. */
 export type ListQuery = { page: number; page_size: number; sort?: string } & Record<
@@ -110,8 +112,14 @@ export function useList<Row extends object>(options: ListOptions<Row>) {
     queryFn: ({ signal }) => options.fetch(request.value, signal),
     placeholderData: keepPreviousData,
     enabled: () => active.value && (options.ready?.() ?? true),
+    // Who comes back to a list wants it as it is now; what was known is shown meanwhile.
+    refetchOnMount: "always",
   });
 
+  // What one may see no longer is not shown any more, though it is known.
+  const isGone = computed(
+    () => !result.data.value || GONE.has(asApiError(result.error.value)?.status ?? 0),
+  );
   const rows = computed<Row[]>(() => result.data.value?.items ?? []);
   const total = computed(() => result.data.value?.total ?? 0);
   const keyOf = options.key ?? ((row: Row) => String((row as { id?: unknown }).id));
@@ -133,7 +141,8 @@ export function useList<Row extends object>(options: ListOptions<Row>) {
     keyOf,
     isPending: result.isPending,
     isFetching: result.isFetching,
-    error: computed(() => (result.data.value ? null : result.error.value)),
+    error: computed(() => (isGone.value ? result.error.value : null)),
+    late: computed(() => (isGone.value ? null : result.error.value)),
     refetch: () => result.refetch(),
     /** Applies the filters as they stand in the form. */
     search: () =>
@@ -171,7 +180,10 @@ export interface List<Row extends object> {
   keyOf: (row: Row) => string;
   isPending: boolean;
   isFetching: boolean;
+  /** Why there is nothing to show. */
   error: unknown;
+  /** Why it could not be asked for again: what is shown is as it was. */
+  late: unknown;
   refetch: () => Promise<unknown>;
   search: () => Promise<void>;
   reset: () => Promise<void>;

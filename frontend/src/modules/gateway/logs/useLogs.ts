@@ -61,6 +61,7 @@ export function useLogs(options: {
       take(api.GET("/api/v1/gateway/logs", { params: { query: request.value as never }, signal })),
     enabled: () => active.value && options.ready(),
     placeholderData: keepPreviousData,
+    refetchOnMount: "always",
   });
 
   function show(filters: Record<string, string>) {

@@ -1,9 +1,11 @@
-"""Fills a running installation with what its gateway pages show: people, groups, tokens, channels,
-prices, teams and a month of calls. Everything is made as in real life: by the API, and calls by
-records in the journal, which the gateway itself takes over and counts.
+"""Fills a running installation with what its pages show: people, groups, tokens, channels, prices,
+teams and a month of calls. Everything is made as in real life: by the API, and calls by records in
+the journal, which the gateway itself takes over and counts.
 
-``python tests/e2e/gateway_seed.py http://127.0.0.1:8000 HOME`` prints, as JSON, who can sign in.
-The installation must not ask for proofs of work: PAIFANG_ACCOUNTS_CHALLENGE_NUMBER=0.
+    python -m scripts.seed http://127.0.0.1:8000 HOME
+
+prints, as JSON, who can sign in. The installation must not ask for proofs of work:
+``PAIFANG_ACCOUNTS_CHALLENGE_NUMBER=0``. Names are nobody's and no product's.
 """
 
 import json
@@ -11,9 +13,8 @@ import math
 import random
 import sys
 import time
-import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -24,35 +25,49 @@ PASSWORD = "seven lanterns over the old gate"
 DAYS = 30
 CALLS_A_DAY = 120
 LONG = "nightly-evaluation-of-every-model-in-the-house-without-an-end"
+PATIENCE = 60.0
+NOWHERE = "http://127.0.0.1:9/v1"
 
 MODELS = {
     # model: (input, cached, output, median latency in ms, share)
-    "gpt-5-mini": ("0.25", "0.025", "2", 900, 30),
-    "claude-sonnet-4.5": ("3", "0.3", "15", 2100, 18),
-    "deepseek-chat": ("0.27", "0.07", "1.1", 1400, 24),
-    "qwen3-235b-a22b-instruct": ("0.7", None, "2.8", 1700, 10),
-    "text-embedding-3-small": ("0.02", None, "0", 120, 8),
-    "llama-3.3-70b": (None, None, None, 600, 6),  # served, and without a price
+    "chat-small": ("0.25", "0.025", "2", 900, 30),
+    "chat-large": ("3", "0.3", "15", 2100, 18),
+    "chat-fast": ("0.27", "0.07", "1.1", 1400, 24),
+    "chat-open-235b-instruct": ("0.7", None, "2.8", 1700, 10),
+    "embedding-small": ("0.02", None, "0", 120, 8),
+    "chat-trial": (None, None, None, 600, 6),  # served, and without a price
 }
 CHANNELS = (
-    ("OpenAI", "openai", ["gpt-5-mini", "text-embedding-3-small"], 10),
-    ("Anthropic", "anthropic", ["claude-sonnet-4.5"], 10),
-    ("DeepSeek", "deepseek", ["deepseek-chat"], 10),
-    ("OpenRouter, when others are down", "openrouter", ["gpt-5-mini", "deepseek-chat"], 0),
-    ("Groq", "groq", ["llama-3.3-70b"], 5),
+    ("Provider A", ["chat-small", "embedding-small"], 10),
+    ("Provider B", ["chat-large"], 10),
+    ("Provider C", ["chat-fast"], 10),
+    ("Provider D, when others are down", ["chat-small", "chat-fast"], 0),
+    ("On trial", ["chat-trial"], 5),
+    ("Our own machine", ["chat-open-235b-instruct"], 0),
 )
 
 
 class Seed:
     """Makes the things, as whoever has the administrator key."""
 
-    def __init__(self, base: str, home: Path) -> None:
-        key = (home / "admin.key").read_text().strip()
+    def __init__(
+        self, base: str, home: Path, key: str, *, days: int = DAYS, calls_a_day: int = CALLS_A_DAY
+    ) -> None:
         self.home = home
+        self.days = days
+        self.calls_a_day = calls_a_day
         self.api = httpx.Client(
             base_url=f"{base}/api/v1", headers={"authorization": f"Bearer {key}"}, timeout=60
         )
         self.random = random.Random(7)  # the same picture each time
+
+    def __enter__(self) -> Self:
+        """Ready to make things."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing more is asked."""
+        self.api.close()
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
         """One call that has to succeed."""
@@ -85,37 +100,29 @@ class Seed:
         for model, (given, cached, output, *_) in MODELS.items():
             if given is None:
                 continue
-            body = {"model": model, "input": given, "output": output, "cached_input": cached}
-            self.call("POST", "/gateway/prices", body)
-        later = {"model": "deepseek-chat", "input": "0.22", "output": "0.9"}
+            price = {"model": model, "input": given, "output": output, "cached_input": cached}
+            self.call("POST", "/gateway/prices", price)
+        later = {"model": "chat-fast", "input": "0.22", "output": "0.9"}
         later["valid_from"] = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() + 9e5))
         self.call("POST", "/gateway/prices", later)
 
     def channels(self) -> dict[str, tuple[str, str]]:
         """Upstreams; by model the id and name of the first that serves it."""
         found: dict[str, tuple[str, str]] = {}
-        for name, provider, models, priority in CHANNELS:
+        for name, models, priority in CHANNELS:
             body = {
                 "name": name,
-                "provider": provider,
+                "provider": "openai",
+                "base_url": NOWHERE,
                 "models": models,
                 "priority": priority,
                 "credential": "sk-not-a-real-credential-1234",
             }
-            if name == "Groq":
-                body["model_mapping"] = {"llama-3.3-70b": "llama-3.3-70b-versatile"}
+            if name == "On trial":
+                body["model_mapping"] = {"chat-trial": "chat-trial-preview-0001"}
             made = self.call("POST", "/gateway/channels", body)
             for model in models:
                 found.setdefault(model, (made["id"], name))
-        qwen = {
-            "name": "vLLM in the cellar",
-            "provider": "vllm",
-            "base_url": "http://192.168.1.20:8000/v1",
-            "models": ["qwen3-235b-a22b-instruct"],
-            "status": "enabled",
-        }
-        made = self.call("POST", "/gateway/channels", qwen)
-        found["qwen3-235b-a22b-instruct"] = (made["id"], made["name"])
         return found
 
     def token(self, group: str, name: str, key: str | None = None, **more: Any) -> dict[str, Any]:
@@ -130,11 +137,11 @@ class Seed:
         models = list(MODELS)
         shares = [MODELS[model][4] for model in models]
         token_shares = [2 ** -(at / 2) for at in range(len(tokens))]
-        for day in range(DAYS):
-            at = now - (DAYS - day) * 86_400
+        for day in range(self.days):
+            at = now - (self.days - day) * 86_400
             weekend = time.gmtime(at).tm_wday >= 5
-            growth = 0.5 + day / DAYS
-            count = int(CALLS_A_DAY * growth * (0.45 if weekend else 1))
+            growth = 0.5 + day / self.days
+            count = int(self.calls_a_day * growth * (0.45 if weekend else 1))
             for _ in range(count):
                 hour = min(23.9, max(0, self.random.gauss(13, 4)))
                 moment = min(at + hour * 3600, now - 30)
@@ -146,6 +153,16 @@ class Seed:
         for record in records:
             journal.append(record.to_bytes())
         journal.close()
+        self._counted(len(records))
+
+    def _counted(self, calls: int) -> None:
+        """Wait until the gateway has taken them over."""
+        begin = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 86_400 * self.days))
+        until = time.monotonic() + PATIENCE
+        while self.call("GET", f"/gateway/overview?from={begin}")["totals"]["calls"] < calls:
+            if time.monotonic() > until:
+                raise SystemExit("the gateway has not taken the calls over")
+            time.sleep(0.1)
 
     def record(
         self,
@@ -179,7 +196,7 @@ class Seed:
             attempts=1,
             ip=f"203.0.113.{self.random.randrange(1, 200)}",
             user_agent=self.random.choice(
-                ("OpenAI/Python 2.9.0", "OpenAI/JS 6.9.1", "curl/8.14.1", "Cherry Studio/1.7.0")
+                ("website/2.1", "desk/1.7.0", "nightly/0.3", "curl/8.14.1")
             ),
         )
         if fate < 0.02:
@@ -202,38 +219,38 @@ class Seed:
 
     def all(self) -> dict[str, Any]:
         """Everything; says who can sign in."""
-        administrator = "mei@example.com"
-        mei, mei_key = self.person(administrator, "An Owner", role="administrator")
-        _, reader_key = self.person("jonas@example.com", "Another Reader")
-        ada, _ = self.person("ada@example.com", "Ada Okafor")
-        self.person("new@example.com", "Noor Haddad")
+        administrator = "owner@example.com"
+        owner, owner_key = self.person(administrator, "The Owner", role="administrator")
+        _, reader_key = self.person("reader@example.com", "A Reader")
+        writer, _ = self.person("writer@example.com", "A Writer")
+        self.person("new@example.com", "A Newcomer")
         self.prices()
         channels = self.channels()
         group = self.call("PUT", "/gateway/groups/personal", token=reader_key)["id"]
         self.call("PATCH", f"/gateway/groups/{group}", {"models": None, "quota": "25", "rpm": 60})
         for name, more in (
-            ("production", {"kind": "service", "quota": "500", "rpm": 600, "tpm": 400_000}),
-            ("research", {"kind": "service", "name": "Research 研究組", "concurrency": 8}),
-            ("trial", {"kind": "service", "quota": "1", "unpriced": "block"}),
+            ("office", {"kind": "service", "name": "Office", "quota": "500", "rpm": 600}),
+            ("research", {"kind": "service", "name": "Research 研究", "concurrency": 8}),
+            ("trial", {"kind": "service", "name": "Trial", "quota": "1", "unpriced": "block"}),
         ):
             self.call("POST", "/gateway/groups", {"id": name, **more})
-        team = self.call("POST", "/gateway/teams", {"name": "Moonlight readers"}, reader_key)["id"]
+        team = self.call("POST", "/gateway/teams", {"name": "Team A"}, reader_key)["id"]
         self.call("PATCH", f"/gateway/groups/{team}", {"models": None, "quota": "80"})
-        self.call("PUT", f"/gateway/groups/{team}/members/{ada}", {"role": "member"})
-        self.call("PUT", f"/gateway/groups/{team}/members/{mei}", {"role": "manager"})
+        self.call("PUT", f"/gateway/groups/{team}/members/{writer}", {"role": "member"})
+        self.call("PUT", f"/gateway/groups/{team}/members/{owner}", {"role": "manager"})
         invited = {"email": "someone.with.a.rather.long.address@research.example.org"}
         self.call("POST", f"/gateway/groups/{team}/invitations", invited, reader_key)
-        other = self.call("POST", "/gateway/teams", {"name": "Translation desk"}, mei_key)["id"]
-        invited = {"email": "jonas@example.com", "role": "manager"}
-        self.call("POST", f"/gateway/groups/{other}/invitations", invited, mei_key)
+        other = self.call("POST", "/gateway/teams", {"name": "Team B"}, owner_key)["id"]
+        invited = {"email": "reader@example.com", "role": "manager"}
+        self.call("POST", f"/gateway/groups/{other}/invitations", invited, owner_key)
         soon = time.strftime("%Y-%m-%dT12:00:00Z", time.gmtime(time.time() + 5 * 86_400))
         tokens = [
-            self.token("production", "website"),
+            self.token("office", "website"),
             self.token(group, "laptop", reader_key, quota="10", rpm=30),
             self.token("research", LONG),
-            self.token(team, "reading-club", reader_key, expires_at=soon),
-            self.token(group, "phone", reader_key, models=["gpt-5-mini"]),
-            self.token("production", "batch", networks=["10.0.0.0/8"]),
+            self.token(team, "shared-desk", reader_key, expires_at=soon),
+            self.token(group, "phone", reader_key, models=["chat-small"]),
+            self.token("office", "batch", networks=["10.0.0.0/8"]),
         ]
         off = self.token(group, "old-script", reader_key)
         self.call("PATCH", f"/gateway/tokens/{off['id']}", {"status": "disabled"}, reader_key)
@@ -242,14 +259,19 @@ class Seed:
         self.calls(tokens, channels)
         return {
             "administrator": administrator,
-            "member": "jonas@example.com",
+            "member": "reader@example.com",
             "nobody_yet": "new@example.com",
             "password": PASSWORD,
             "team": team,
-            "run": uuid.uuid4().hex,
         }
 
 
+def main(base: str, home: str) -> None:
+    """Fill it, and say who can sign in."""
+    key = (Path(home) / "admin.key").read_text().strip()
+    with Seed(base.rstrip("/"), Path(home), key) as seed:
+        print(json.dumps(seed.all()))
+
+
 if __name__ == "__main__":
-    made = Seed(sys.argv[1].rstrip("/"), Path(sys.argv[2])).all()
-    sys.stdout.write(f"{json.dumps(made)}\n")
+    main(*sys.argv[1:])
