@@ -59,7 +59,7 @@ class Application:
         # A process without the console answers about its health and nothing else here: what
         # manages the gateway must not be reachable wherever the gateway is.
         rest = _api(runtime) if "console" in runtime.roles else HealthApp(runtime)
-        https = runtime.settings.public_url.lower().startswith("https://")
+        https = runtime.settings.by_https
         self._rest: ASGIApp = RequestIdMiddleware(
             AccessLogMiddleware(SecurityHeaders(rest, https=https))
         )
@@ -98,7 +98,7 @@ class Application:
             await self.stop()
             raise
         self._mounts = [
-            (prefix, mounted)
+            (prefix, SecurityHeaders(mounted, https=self.runtime.settings.by_https, calls=True))
             for module in self.runtime.modules
             for prefix, factory in module.mounts.items()
             if (mounted := load([factory])[0](self.runtime)) is not None

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from paifang.app import Application
 from paifang.core.exchange import Handler
+from paifang.core.headers import call_headers
 from paifang.core.runtime import Runtime
 from paifang.core.settings import CoreSettings
 from paifang.hotpath import hot_protocol
@@ -90,7 +91,7 @@ def configure(
     return uvicorn.Config(
         forwarded,
         interface="asgi3",
-        http=hot_protocol(hot, forwarded),
+        http=hot_protocol(hot, forwarded, call_headers(https=settings.by_https)),
         ws="none",
         lifespan="on",
         log_config=None,

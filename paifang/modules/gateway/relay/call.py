@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STREAM_BLOCK = b"cache-control: no-store\r\nx-accel-buffering: no\r\n"
+STREAM_BLOCK = b"x-accel-buffering: no\r\n"
 """A stream must not be kept, and a proxy in front must not collect it."""
 
 KEEP_REQUEST = 64 * 1024

@@ -103,7 +103,7 @@ class AnswerHead:
     @property
     def block(self) -> bytes:
         """All that reaches the client."""
-        return b"content-type: %b\r\n%b" % (self.kind, self.passed)
+        return b"content-type: %b\r\ncache-control: no-store\r\n%b" % (self.kind, self.passed)
 
 
 def read_answer_head(headers: Sequence[tuple[bytes, bytes]]) -> AnswerHead:

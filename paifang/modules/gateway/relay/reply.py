@@ -21,4 +21,7 @@ async def send_json(exchange: Exchange, value: Any, request_id: str) -> None:
 
 def json_block(request_id: str) -> bytes:
     """The headers of every answer that is ours."""
-    return b"content-type: application/json\r\nx-request-id: %b\r\n" % request_id.encode("ascii")
+    return (
+        b"content-type: application/json\r\ncache-control: no-store\r\nx-request-id: %b\r\n"
+        % request_id.encode("ascii")
+    )

@@ -80,7 +80,7 @@ def test_only_listed_headers_of_an_answer_pass():
         (b"openai-version", b"2020\x01"),
     ]
     assert read_answer_head(headers).block == (
-        b"content-type: application/json\r\nopenai-processing-ms: 12\r\n"
+        b"content-type: application/json\r\ncache-control: no-store\r\nopenai-processing-ms: 12\r\n"
     )
 
 
