@@ -52,20 +52,16 @@ def test_an_operation_bears_one_odd_value(method: str, path: str, house: House) 
     for parameter in operation.get("parameters", []):
         where, name = parameter["in"], parameter["name"]
         if where in {"path", "query"}:
-            texts = [text for text in TEXTS if "\ud800" not in text and text]
-            changes += chosen([{where: {name: _sent(where, t)}} for t in texts], count(4, 100))
+            texts = [text for text in TEXTS if "\ud800" not in text]
+            if where == "path":  # without those that make another path of it
+                texts = [text.replace("%", "%25") for text in texts if text and "/" not in text]
+            changes += chosen([{where: {name: text}} for text in texts], count(4, 100))
     documented = set(operation["responses"])
     for change in changes:
         for who in CALLERS if "json" not in change else CALLERS[-1:]:
             try:
                 answer = house.call(who, walked, **change)
-                if answer.status_code != 405:  # another path, because a part of it is empty
-                    assert str(answer.status_code) in documented, answer.content
+                assert str(answer.status_code) in documented, answer.content
             except AssertionError as failure:
                 failure.add_note(f"as {who} with {str(change)[:300]}")
                 raise
-
-
-def _sent(where: str, text: str) -> str:
-    """A text as a client would put it there."""
-    return text.replace("%", "%25").replace("/", "%2F") if where == "path" else text
