@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from paifang.core.errors import AppError
@@ -60,7 +61,8 @@ def refusals(router: APIRouter) -> Responses:
     own: Responses | None = getattr(router.route_class, "refusals", None)
     if own is not None:
         return own
-    packages = {route.endpoint.__module__.split(".")[2] for route in router.routes}
+    routes = [route for route in router.routes if isinstance(route, APIRoute)]
+    packages = {route.endpoint.__module__.split(".")[2] for route in routes}
     prefixes = tuple(f"paifang.modules.{package}." for package in packages)
     theirs = {kind.status for kind in _below(AppError) if kind.__module__.startswith(prefixes)}
     return described({*EVERYWHERE, *theirs})

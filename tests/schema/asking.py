@@ -14,7 +14,7 @@ SECONDS = 30.0
 """For one answer; what has not begun by then hangs."""
 
 
-async def ask(app: Any, request: requests.PreparedRequest, address: str = "203.0.113.7") -> Response:
+async def ask(app: Any, request: requests.PreparedRequest, address: str) -> Response:
     """Send a request, and take its answer. Of a stream that has no end, the first piece.
 
     Raises:

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from counts import is_long
-from modules.accounts.conftest import settings as settings  # cheap hashes, easy challenges
+from modules.accounts import conftest as accounts
 from paifang.app import open_runtime
 from paifang.core import events
 from paifang.core.settings import CoreSettings
 from paifang.modules.accounts.passwords.hashing import hasher_of
 from plugins import sockets
 from schema.house import House
+
+settings = accounts.settings
+"""A fixture: cheap hashes, easy challenges."""
 
 KINDS = ["sqlite", "postgresql", "mariadb"]
 

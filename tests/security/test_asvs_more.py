@@ -202,9 +202,7 @@ async def test_b4_25_the_same_name_at_another_service_is_another_person(
             "client_secret": CLIENT_SECRET,
         }
         oidc = OidcSettings(providers=Secret(json.dumps([company])))
-        runtime.settings = replace(
-            runtime.settings, public_url="https://paifang.test", oidc=oidc
-        )
+        runtime.settings = replace(runtime.settings, public_url="https://paifang.test", oidc=oidc)
         arrived = await sign_in_elsewhere(browser())
     assert arrived.json()["signed_in"]["user"]["id"] != str(bob.id)
 

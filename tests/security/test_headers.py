@@ -15,12 +15,12 @@ from docs.markdown import ROOT
 from doubles.openai_answers import Behaviour
 from doubles.openai_upstream import OpenAIDouble
 from matrix.examples.accounts import a_picture
-from modules.accounts.people import PASSWORD, People, sign_in
+from modules.accounts.people import People, sign_in
+from pages import test_pages
+from pages.test_pages import BROWSER
 from paifang.core.settings import CoreSettings
 from paifang.modules.accounts.providers.settings import OidcSettings
 from paifang.pages import router as pages
-from pages.test_pages import BROWSER
-from pages.test_pages import web as web  # a fixture: a built app, whatever is in the tree
 from security.audit import cookie_faults, faults
 from security.serving import Served, head_of, head_of_bytes, serving
 
@@ -28,6 +28,9 @@ SITE = "https://paifang.example.org"
 KEY = {"authorization": f"Bearer {ADMIN_KEY}"}
 PLACES: list[str] = json.loads((ROOT / "frontend/src/app/places.json").read_text())
 API = "/api/v1"
+
+web = test_pages.web
+"""A fixture: a built app, whatever is in the tree."""
 
 pytestmark = [
     pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True),
