@@ -62,8 +62,8 @@ def refusals(router: APIRouter) -> Responses:
     if own is not None:
         return own
     routes = [route for route in router.routes if isinstance(route, APIRoute)]
-    packages = {route.endpoint.__module__.split(".")[2] for route in routes}
-    prefixes = tuple(f"paifang.modules.{package}." for package in packages)
+    packages = {".".join(route.endpoint.__module__.split(".")[:3]) for route in routes}
+    prefixes = tuple(f"{package}." for package in packages)
     theirs = {kind.status for kind in _below(AppError) if kind.__module__.startswith(prefixes)}
     return described({*EVERYWHERE, *theirs})
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import Request
+from starlette.datastructures import FormData
 
-from paifang.core.errors import Invalid
+from paifang.core.errors import Invalid, NotFound
 
 _UNSOUND = re.compile("[\x00\ud800-\udfff]")
 _IN_JSON = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """How JSON writes one of them, or half of a pair that is whole."""
-_IN_FORM = b"%00"
 
 MESSAGE = "it has a character that can't be stored (NUL, or half of a surrogate pair)"
 
@@ -26,17 +26,19 @@ def check_texts(request: Request) -> None:
     A body is looked at where FastAPI has read it; :func:`check_value` is for what reads its own.
 
     Raises:
-        Invalid: naming where it stands.
+        NotFound: it is in the path, and nothing can be called so.
+        Invalid: it is elsewhere; names where.
     """
-    if b"%00" in request.scope.get("raw_path", b"") or "\x00" in request.scope["path"]:
-        _refuse("path", next(_names(request.path_params), ""))
+    if "\x00" in request.scope["path"]:
+        raise NotFound("There is nothing of that name: it has the character NUL.")
     if b"%00" in request.scope["query_string"]:
         _refuse("query", next(_names(dict(request.query_params.multi_items())), ""))
     body: bytes = getattr(request, "_body", b"")  # read already, or nobody's to read here
     if _IN_JSON.search(body):
         check_value(getattr(request, "_json", None))
-    elif _IN_FORM in body and _is_form(request):
-        _refuse("body", "")
+    form: FormData | None = getattr(request, "_form", None)
+    for name, value in [] if form is None else form.multi_items():
+        check_value({name: value})
 
 
 def check_value(value: Any) -> None:
@@ -57,11 +59,6 @@ def check_value(value: Any) -> None:
 
 def _names(values: dict[str, Any]) -> Iterator[str]:
     return (name for name, value in values.items() if "\x00" in str(value) and "\x00" not in name)
-
-
-def _is_form(request: Request) -> bool:
-    kind = request.headers.get("content-type", "")
-    return kind.startswith("application/x-www-form-urlencoded")
 
 
 def _refuse(where: str, field: str) -> None:

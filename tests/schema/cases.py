@@ -50,7 +50,7 @@ CONFIG = {
 }
 
 SHORT_COVERAGE, SHORT_EXAMPLES = 16, 6
-LONG_EXAMPLES = 25
+LONG_EXAMPLES = 150
 
 
 def read(document: dict[str, Any]) -> Any:

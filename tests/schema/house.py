@@ -36,9 +36,7 @@ class House:
         settings = runtime.settings
         self._app = RequestIdMiddleware(
             SecurityHeaders(
-                BodyGuard(
-                    the_app(runtime), settings.max_api_body_bytes, settings.api_body_timeout
-                ),
+                BodyGuard(the_app(runtime), settings.max_api_body_bytes, settings.api_body_timeout),
                 https=True,
             )
         )
@@ -151,4 +149,3 @@ def _is_to_be_found(case: Any) -> bool:
     if not case.path_parameters:
         return False
     return zlib.crc32(repr(case.path_parameters).encode("utf-8", "replace")) % 4 != 0
-
