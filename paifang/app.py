@@ -60,7 +60,7 @@ class Application:
         # manages the gateway must not be reachable wherever the gateway is.
         self._api = _api(runtime) if "console" in runtime.roles else None
         rest = self._api or HealthApp(runtime)
-        https = runtime.settings.public_url.lower().startswith("https://")
+        https = runtime.settings.by_https
         self._rest: ASGIApp = RequestIdMiddleware(
             AccessLogMiddleware(SecurityHeaders(rest, https=https))
         )

@@ -82,6 +82,8 @@ class HttpProtocol(HttpToolsProtocol):
         """The headers that come now are a request's, not trailers."""
         self._offer = False
         """The head that has just come offers another protocol."""
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._block = b""
         self.serving: Any = None
         """The request that has its turn, or had it last."""
 
@@ -230,7 +232,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._size > MAX_HEAD_BYTES:
             self._refuse()
         else:
-            super().send_400_response(msg)
+            self._write_refusal(400, msg.encode("ascii"))
+            self.transport.close()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.serving = cycle
@@ -243,17 +246,25 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
-            lines = [STATUS_LINE[431]]
-            for name, value in self.server_state.default_headers:
-                lines += [name, b": ", value, b"\r\n"]
-            lines += [
-                b"content-type: text/plain; charset=utf-8\r\n",
-                b"content-length: %d\r\n" % len(_TOO_LARGE),
-                b"connection: close\r\n\r\n",
-                _TOO_LARGE,
-            ]
-            self.transport.write(b"".join(lines))
+            self._write_refusal(431, _TOO_LARGE)
         self.transport.close()
+
+    def _write_refusal(self, status: int, text: bytes) -> None:
+        self.transport.write(
+            b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%b"
+            % (STATUS_LINE[status], self.fixed_lines(), len(text), text)
+        )
+
+    def fixed_lines(self) -> bytes:
+        """The headers of every answer that is written here; uvicorn makes a new list of its own
+        each second.
+        """
+        lines = self.server_state.default_headers
+        if lines is not self._lines:
+            self._lines = lines
+            self._block = b"".join([b"%b: %b\r\n" % line for line in lines])
+        return self._block
 
     def _close_in(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self.timeout_keep_alive_handler)

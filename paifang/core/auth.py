@@ -14,6 +14,7 @@ from paifang.core.errors import Forbidden, Unauthenticated
 from paifang.core.module import load
 from paifang.core.query import check_query
 from paifang.core.scope import EVERYTHING, NOTHING, OWN, Scope
+from paifang.core.texts import check_texts
 
 # auto_error off: our own answer is a problem+json. It is here for the OpenAPI document alone,
 # where it makes "Authorize" appear; the authenticators read the header.
@@ -120,6 +121,7 @@ def require(permission: StrEnum) -> Any:
         if not caller.may(permission):
             raise Forbidden(f"This needs the permission {permission.value}.")
         check_query(request)
+        check_texts(request)
 
     return _marked(check, permission)
 
@@ -127,8 +129,8 @@ def require(permission: StrEnum) -> Any:
 def public() -> Any:
     """A dependency that says: anybody may call this route, without credentials."""
 
-    async def check() -> None:
-        return None
+    async def check(request: Request) -> None:
+        check_texts(request)
 
     return _marked(check, None)
 

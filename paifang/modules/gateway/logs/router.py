@@ -57,7 +57,12 @@ async def list_logs(
     return hot_json({"items": shown(rows, LogRead), "next": following})
 
 
-@router.get("/export", dependencies=[READ], response_class=StreamingResponse)
+@router.get(
+    "/export",
+    dependencies=[READ],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}, "description": "A table, UTF-8"}},
+)
 async def export_logs(
     request: Request, caller: Caller, wanted: Annotated[LogExport, Query()]
 ) -> StreamingResponse:
@@ -76,7 +81,12 @@ async def export_logs(
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.get("/tail", dependencies=[READ], response_class=StreamingResponse)
+@router.get(
+    "/tail",
+    dependencies=[READ],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events, as they come"}},
+)
 async def tail_logs(
     request: Request, caller: Caller, wanted: Annotated[LogTail, Query()]
 ) -> StreamingResponse:
