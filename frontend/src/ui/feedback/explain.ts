@@ -24,6 +24,7 @@ export function explain(error: unknown): Explanation {
   else if (errors.length > 0 && te(`ui.errors.${code}_counted`))
     text = t(`ui.errors.${code}_counted`, { what: counted(errors) });
   else if (te(`ui.errors.${code}`)) text = t(`ui.errors.${code}`);
+  else if (status === 404) text = t("ui.errors.not_found");
   else if (status >= 500) text = t("ui.errors.server");
   else text = detail || t("ui.errors.refused", { status });
   return { text, requestId: status >= 500 ? requestId : null };
