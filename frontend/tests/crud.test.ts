@@ -95,9 +95,9 @@ test("a cell that says nothing is marked, for phones to leave it out; a missing 
   ];
   const props = { label: "l", columns, rows, keyOf: (row: Priced) => row.id };
   const table = mount(DataTable as never, { props: props as never, global: { plugins: [i18n] } });
-  const marked = table.findAll("tbody tr").map((row) =>
-    row.findAll("td").map((cell) => cell.classes("nothing")),
-  );
+  const marked = table
+    .findAll("tbody tr")
+    .map((row) => row.findAll("td").map((cell) => cell.classes("nothing")));
   expect(marked).toEqual([
     [false, false, false, false],
     [false, true, true, false],
