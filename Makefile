@@ -89,7 +89,12 @@ bench:  ## Run the benchmarks (ARGS=--quick for a first look, in a few minutes)
 	    && $(MAKE) --no-print-directory measure VENV=build/bench-venv PYTHON="$$python"
 .PHONY: measure
 measure: setup peers
-	@$(PY) bench/run.py --floors $(ARGS)
+	@$(PY) bench/run.py --floors $(ARGS) && relay=held || relay=missed; \
+	    $(if $(ARGS),,$(PY) bench/web.py &&) [ $$relay = held ]
+
+.PHONY: bench-web
+bench-web: setup  ## Run the benchmarks of the back office alone: lists, sign-in, first load
+	@$(PY) bench/web.py $(ARGS)
 
 .PHONY: web
 ifneq ($(wildcard frontend/package-lock.json),)

@@ -1,31 +1,27 @@
 """A page of 20 rows from a list of 100,000 that one person may see: Paifang's, and the plain way.
 
-    python bench/lists.py [--database URL] [--rounds 7] [--seconds 2]
-
 Each side is one process on one core, on uvicorn with uvloop and httptools; the load comes from
 another process over 8 connections. Rounds alternate, the median counts. What is told is requests
 per second of the server's own CPU time, so that a database that computes elsewhere, or a busy
 neighbour, decides nothing.
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import psutil
-from process import LOAD_CPU, PROXY_CPU, free_port
+from process import PROXY_CPU, free_port
+from results import Results
 from sqlalchemy import insert, make_url
 
 from paifang.core.db import Base, Database
@@ -121,7 +117,8 @@ async def load(port: int, path: str, seconds: float) -> int:
         while time.monotonic() < until:
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200"), head  # a benchmark's check
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(f"{path}: {head!r}")
             length = next(
                 int(line.partition(b":")[2])
                 for line in head.split(b"\r\n")
@@ -143,8 +140,9 @@ class Side:
     process: psutil.Process
     port: int
     path: str
-    rates: list[float] = field(default_factory=list)
-    walls: list[float] = field(default_factory=list)
+
+
+OURS, PLAIN, NARROW = "Paifang", "plain", "plain, with Paifang's SQL"
 
 
 def cpu(process: psutil.Process) -> float:
@@ -153,43 +151,37 @@ def cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", default="", help="An empty one; else SQLite in a folder.")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    options = parser.parse_args()
-    if LOAD_CPU is not None:
-        os.sched_setaffinity(0, {LOAD_CPU})
-    with tempfile.TemporaryDirectory() as home, contextlib.ExitStack() as stack:
-        url = options.database or f"sqlite+aiosqlite:///{home}/lists.db"
-        person = str(asyncio.run(seed(url)))
-        ports = free_port(), free_port()
-        ours = stack.enter_context(serving("lists_ours.py", ports[0], home, url, person))
+def measure(results: Results, home: Path, database: str, *, rounds: int, seconds: float) -> None:
+    """Fill a database and ask all sides in turn.
+
+    Args:
+        results: Gets ``cpu_rate`` (requests per second of CPU) and ``rate`` (per second) of each
+            side, by round, in the scenario ``lists``.
+        home: An empty folder.
+        database: URL of an empty database; empty for SQLite in the folder.
+        rounds: How often each side has its turn.
+        seconds: Of a turn.
+    """
+    url = database or f"sqlite+aiosqlite:///{home}/lists.db"
+    person = str(asyncio.run(seed(url)))
+    ports = free_port(), free_port()
+    with contextlib.ExitStack() as stack:
+        ours = stack.enter_context(serving("lists_ours.py", ports[0], str(home), url, person))
         plain = stack.enter_context(serving("lists_plain.py", ports[1], url, person))
         sides = (
-            Side("Paifang", ours, ports[0], "/api/v1/gateway/tokens?page_size=20"),
-            Side("plain", plain, ports[1], "/tokens?page_size=20"),
-            Side("plain, with Paifang's SQL", plain, ports[1], "/narrow?page_size=20"),
+            Side(OURS, ours, ports[0], "/api/v1/gateway/tokens?page_size=20"),
+            Side(PLAIN, plain, ports[1], "/tokens?page_size=20"),
+            Side(NARROW, plain, ports[1], "/narrow?page_size=20"),
         )
         for side in sides:
             first = wait_for(f"http://127.0.0.1:{side.port}{side.path}")
-            assert len(first["items"]) == 20, first  # type: ignore[arg-type]  # a benchmark's check
-        for _ in range(options.rounds):
-            for side in sides:
+            if len(first["items"]) != 20:  # type: ignore[arg-type]  # else it fails by itself
+                raise RuntimeError(f"{side.name} does not show 20 rows: {first}")
+            asyncio.run(load(side.port, side.path, seconds / 4))  # warm up
+        for round_ in range(rounds):
+            for side in sides[round_ % 3 :] + sides[: round_ % 3]:
                 before = cpu(side.process)
-                count = asyncio.run(load(side.port, side.path, options.seconds))
-                side.rates.append(count / (cpu(side.process) - before))
-                side.walls.append(count / options.seconds)
-    best = statistics.median(sides[0].rates)
-    for side in sides:
-        rate, wall = statistics.median(side.rates), statistics.median(side.walls)
-        print(
-            f"{side.name:26} {rate:7.0f} requests per second of CPU {wall:7.0f} per second"
-            f"   Paifang: {best / rate:.2f} times"
-        )
-
-
-if __name__ == "__main__":
-    main()
+                count = asyncio.run(load(side.port, side.path, seconds))
+                used = cpu(side.process) - before
+                results.put(side.name, "lists", "cpu_rate", round_, count / used)
+                results.put(side.name, "lists", "rate", round_, count / seconds)

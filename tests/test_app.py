@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import fastapi
 import httpx
 import pytest
 from fastapi import APIRouter
@@ -198,3 +199,26 @@ async def test_when_one_part_fails_to_start_those_before_it_are_stopped(
     with pytest.raises(RuntimeError):
         await Application(runtime).start()
     assert events == ["first started", "first stopped"]
+
+
+async def test_the_first_request_finds_its_routes_built(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Building them takes half a second, in which the relay would pass nothing on."""
+    built: list[Any] = []
+    real = fastapi.routing.create_model_field
+
+    def counting(*arguments: Any, **named: Any) -> Any:
+        built.append(named)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(fastapi.routing, "create_model_field", counting)
+    application = Application(runtime)
+    await application.start()
+    assert len(built) > 100
+    built.clear()
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://paifang.test") as client:
+        assert (await client.get("/api/v1/gateway/groups")).status_code == 401
+    assert built == []
+    await application.stop()

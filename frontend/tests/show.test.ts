@@ -12,7 +12,7 @@ import { i18n, switchLanguage } from "@/i18n";
 import { MODULES } from "@/modules";
 import { clamp, wholeCrop, zoomed } from "@/modules/account/crop";
 import Input from "@/ui/base/Input.vue";
-import { explain } from "@/ui/feedback/explain";
+import { explain, explainField } from "@/ui/feedback/explain";
 import CopyOnce from "@/ui/show/CopyOnce.vue";
 import { money, number, relative } from "@/ui/show/format";
 
@@ -43,6 +43,14 @@ test("a failure is told in our words, else in the server's, and by its status at
   expect(explain(new ApiError(429, "x", { retryAfter: 30 })).text).toContain("30");
   expect(explain(new ApiError(500, "x", { requestId: "r" })).requestId).toBe("r");
   expect(explain(new Error("boom")).text).toContain("went wrong");
+});
+
+test("a value's error is told in the reader's words where its kind is known", () => {
+  const wrong = { field: "name", message: "String should have at most 64 characters" };
+  const known = { ...wrong, code: "string_too_long", bounds: { max_length: "64" } };
+  expect(explainField(known)).toBe("Use at most 64 characters.");
+  expect(explainField({ ...wrong, code: "odd_kind" })).toBe(wrong.message);
+  expect(explainField(wrong)).toBe(wrong.message);
 });
 
 test("a crop stays inside of its picture", () => {

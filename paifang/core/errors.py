@@ -19,7 +19,8 @@ class AppError(Exception):
         code: Stable machine code, snake case.
         title: One short sentence, the same for every occurrence.
         detail: What is wrong here and what to do about it.
-        errors: For 422: ``{"field": "limits.rpm", "message": "..."}`` entries.
+        errors: For 422: ``{"field": "limits.rpm", "message": "..."}`` entries, which may also have
+            a ``code`` and ``bounds`` (see :class:`~paifang.core.openapi.ProblemField`).
         headers: Extra response headers, e.g. ``Retry-After``.
         extensions: Further members of the problem (RFC 9457, section 3.2), by name.
     """

@@ -1,5 +1,6 @@
 """Files that hold what nobody else may read."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,9 +10,15 @@ def make_private(path: Path) -> None:
 
     SQLite gives a new database the process's usual mode, and its ``-wal`` and ``-shm`` files the
     database's.
+
+    One that is there is not even opened: closing any descriptor of a file drops all locks that the
+    process holds on it (POSIX), SQLite's among them. Whoever opens the database then from another
+    process takes itself for the last one, and removes the journal from under us
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -94,16 +94,23 @@ async def _invalid(request: Request, error: Exception) -> Response:
     )
 
 
-def _wrong(item: Mapping[str, Any]) -> dict[str, str]:
-    """One of Pydantic's errors in our words."""
+BOUNDS = ("min_length", "max_length", "ge", "gt", "le", "lt", "expected")
+"""What of an error's context is told: never the input."""
+
+
+def _wrong(item: Mapping[str, Any]) -> dict[str, Any]:
+    """One of Pydantic's errors in our words, with its kind for whoever has other words."""
     where, *path = [str(part) for part in item["loc"]] or ["body"]
     message = words(str(item["msg"]))
+    context = item.get("ctx", {})
     if item["type"] == "json_invalid":
         message = f"the body is not JSON (at character {'.'.join(path)})"
         path = []
     elif item["type"] == "model_attributes_type" and not path:
         message = "send a JSON object, as Content-Type application/json"
-    return {"field": ".".join(path), "in": where, "message": message}
+    wrong = {"field": ".".join(path), "in": where, "message": message, "code": item["type"]}
+    bounds = {name: str(context[name]) for name in BOUNDS if name in context}
+    return wrong | {"bounds": bounds} if bounds else wrong
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -12,8 +12,17 @@ MEDIA_TYPE = "application/problem+json"
 class ProblemField(BaseModel):
     """A value that is not valid."""
 
-    field: str
+    field: str = Field(description="Dotted path, such as `limits.rpm`; empty for all of it.")
     message: str
+    in_: str | None = Field(
+        None, alias="in", description="`body`, `query`, `path` or `header`; of some, not told."
+    )
+    code: str | None = Field(
+        None, description="Stable kind, such as `string_too_short`; of some, not told."
+    )
+    bounds: dict[str, str] | None = Field(
+        None, description="What the value is held to, by name: `max_length`, `ge`, `expected`, ..."
+    )
 
 
 class Problem(BaseModel):

@@ -1,7 +1,9 @@
 """Transactions, types and counters mean the same on all three databases."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, delete, insert, select
@@ -18,6 +20,7 @@ from paifang.core.db import (
 )
 from paifang.core.db.counters import Counter
 from paifang.core.db.installation import ROW
+from paifang.core.settings import CoreSettings
 
 
 async def test_a_block_that_raises_changes_nothing(db: Database) -> None:
@@ -131,3 +134,36 @@ async def test_all_processes_of_an_installation_agree_on_its_id(
     assert await installation_id(db) == found[0]
     for each in several:
         await each.close()
+
+
+READER = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+print(database.execute("select coalesce(max(value), 0) from counters").fetchone()[0])
+database.close()
+"""
+
+
+async def _seen_from_outside(path: Path) -> int:
+    """What a process of its own reads; it opens the file and closes it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", READER, str(path), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    return int(output)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+async def test_a_file_that_is_opened_again_stays_locked_against_other_processes(
+    settings: CoreSettings, db: Database
+) -> None:
+    """Its journal would be removed by the next process that closes it, and what comes then lost."""
+    assert db.path is not None
+    async with db.transaction() as session:
+        await next_number(session, "things")
+    again = Database.from_settings(settings)  # as the jobs of the process have theirs
+    assert await _seen_from_outside(db.path) == 1
+    async with db.transaction() as session:
+        await next_number(session, "things")
+    assert await _seen_from_outside(db.path) == 2
+    await again.close()

@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from conftest import ADMIN_KEY
+from doubles.api import api_of
 from paifang.api import create_api, routers
 from paifang.app import open_runtime
 from paifang.core.auth import declared_access
@@ -28,8 +29,7 @@ async def runtime(settings: CoreSettings) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def client(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
-    api = create_api()
-    api.state.runtime = runtime
+    api = api_of(runtime)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(api),
         base_url="http://paifang.test",
@@ -78,6 +78,21 @@ async def test_the_refusal_names_the_parameter_and_those_there_are(
     assert none.json()["errors"][0]["message"] == (
         "there is no such parameter; this route takes none"
     )
+
+
+async def test_a_wrong_value_is_told_with_its_kind_and_bounds_and_never_the_value(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get(f"{API}/gateway/channels", params={"page_size": "74185"})
+    assert answer.status_code == 422
+    (wrong,) = answer.json()["errors"]
+    assert (wrong["field"], wrong["in"]) == ("page_size", "query")
+    assert (wrong["code"], wrong["bounds"]) == ("less_than_equal", {"le": "100"})
+    assert "74185" not in answer.text
+    answer = await client.post(f"{API}/gateway/groups", json={"name": 5})
+    wrong = answer.json()["errors"][0]
+    assert (wrong["field"], wrong["code"]) == ("name", "string_type")
+    assert "bounds" not in wrong
 
 
 async def test_what_a_route_documents_it_takes(client: httpx.AsyncClient) -> None:

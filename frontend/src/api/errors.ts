@@ -2,7 +2,12 @@
 export interface FieldError {
   /** Dotted path in the body, such as `limits.rpm`. */
   field: string;
+  /** In English. */
   message: string;
+  /** Stable kind, such as `string_too_short`. */
+  code?: string;
+  /** What the value is held to, by name. */
+  bounds?: Record<string, string>;
 }
 
 /** The body of every refusal of the API (RFC 9457). */

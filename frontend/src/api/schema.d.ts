@@ -5830,10 +5830,30 @@ export interface components {
          * @description A value that is not valid.
          */
         ProblemField: {
-            /** Field */
+            /**
+             * Field
+             * @description Dotted path, such as `limits.rpm`; empty for all of it.
+             */
             field: string;
             /** Message */
             message: string;
+            /**
+             * In
+             * @description `body`, `query`, `path` or `header`; of some, not told.
+             */
+            in?: string | null;
+            /**
+             * Code
+             * @description Stable kind, such as `string_too_short`; of some, not told.
+             */
+            code?: string | null;
+            /**
+             * Bounds
+             * @description What the value is held to, by name: `max_length`, `ge`, `expected`, ...
+             */
+            bounds?: {
+                [key: string]: string;
+            } | null;
         };
         /**
          * ProfileRead
@@ -7105,7 +7125,7 @@ export interface components {
             role_ids?: string[];
             /**
              * Group Ids
-             * @description Groups of the gateway that the person becomes a member of.
+             * @description Groups of the gateway that the person becomes a member of when they join, as far as whoever invites may put people into them then.
              * @default []
              */
             group_ids?: string[];

@@ -1,4 +1,4 @@
-import type english from "element-plus/es/locale/lang/en.mjs";
+import english from "element-plus/es/locale/lang/en.mjs";
 import { shallowRef, watch } from "vue";
 
 import { activeLanguage, type Language } from "@/i18n";
@@ -7,7 +7,8 @@ import { activeLanguage, type Language } from "@/i18n";
 type Pack = typeof english;
 
 const packs: Record<Language, () => Promise<{ default: Pack }>> = {
-  en: () => import("element-plus/es/locale/lang/en.mjs"),
+  // Element Plus imports it itself, so it is there.
+  en: () => Promise.resolve({ default: english }),
   "zh-CN": () => import("element-plus/es/locale/lang/zh-cn.mjs"),
   "zh-TW": () => import("element-plus/es/locale/lang/zh-tw.mjs"),
 };

@@ -6,10 +6,10 @@ is sent again, with the same Message-ID. Never by two at the same time: claiming
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.db import Database, utc_now
@@ -201,3 +201,25 @@ async def due_mails(session: AsyncSession, *, limit: int = 200) -> list[UUID]:
         .limit(limit)
     )
     return list(rows)
+
+
+PRUNE_BATCH = 1000
+
+
+async def prune(session: AsyncSession, *, older_than: datetime) -> int:
+    """Delete the oldest mails that nothing is to be done with any more.
+
+    Says how many; call it again, in a new transaction, until that is less than
+    :data:`PRUNE_BATCH`.
+    """
+    ids = list(
+        await session.scalars(
+            select(Mail.id)
+            .where(Mail.created_at < older_than, Mail.state != MailState.QUEUED)
+            .order_by(Mail.created_at)
+            .limit(PRUNE_BATCH)
+        )
+    )
+    # Not one that somebody tries again at this moment.
+    await session.execute(delete(Mail).where(Mail.id.in_(ids), Mail.state != MailState.QUEUED))
+    return len(ids)

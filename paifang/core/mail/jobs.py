@@ -1,7 +1,9 @@
 """The jobs that send mails."""
 
+from datetime import timedelta
 from uuid import UUID
 
+from paifang.core.db import utc_now
 from paifang.core.jobs import Run, enqueue, job
 from paifang.core.mail import delivery
 from paifang.core.mail.models import MailState
@@ -62,5 +64,21 @@ async def retry_mails(run: Run) -> None:
     await run.step(enqueue_due)
 
 
-MAIL_JOBS = (send_mail, retry_mails.every("* * * * *"))
+async def prune_batch(run: Run) -> int:
+    """Delete what is older than the setting; says how many."""
+    days = run.runtime.settings.mail.keep_days
+    if days == 0:
+        return 0
+    async with run.transaction() as session:
+        return await delivery.prune(session, older_than=utc_now() - timedelta(days=days))
+
+
+@job("mail.prune", tries=3)
+async def prune_mails(run: Run) -> None:
+    """Delete mails older than ``PAIFANG_MAIL_KEEP_DAYS``, batch by batch; runs every night."""
+    while await run.step(prune_batch) == delivery.PRUNE_BATCH:
+        pass
+
+
+MAIL_JOBS = (send_mail, retry_mails.every("* * * * *"), prune_mails.every("29 3 * * *"))
 """What core brings to ``Jobs(..., extra=MAIL_JOBS)``."""

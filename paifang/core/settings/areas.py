@@ -133,6 +133,13 @@ class MailSettings(Section):
         "password, an invitation). More are dropped without a word to who asked; 0: no limit.",
         ge=0,
     )
+    keep_days: int = setting(
+        90,
+        "Days after which a mail that is sent, dropped, failed or in the dev inbox is deleted; 0 "
+        "keeps them.",
+        ge=0,
+        le=3650,
+    )
 
 
 @dataclass(frozen=True)

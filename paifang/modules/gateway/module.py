@@ -1,6 +1,7 @@
 """The manifest of ``gateway``."""
 
 from paifang.core.module import Command, Menu, MenuKind, Module
+from paifang.modules.accounts.sign_up.events import UserJoined
 from paifang.modules.accounts.users.events import UserDeleted
 from paifang.modules.gateway.params import (
     LOCAL_OFFERED,
@@ -57,8 +58,12 @@ module = Module(
         "paifang.modules.gateway.logs.jobs:JOBS",
         "paifang.modules.gateway.usage.jobs:JOBS",
         "paifang.modules.gateway.teams.jobs:forget_person",
+        "paifang.modules.gateway.teams.jobs:join_groups",
     ),
-    subscribers={UserDeleted: ("paifang.modules.gateway.teams.jobs:forget_person",)},
+    subscribers={
+        UserDeleted: ("paifang.modules.gateway.teams.jobs:forget_person",),
+        UserJoined: ("paifang.modules.gateway.teams.jobs:join_groups",),
+    },
     personal_data={"gateway": "paifang.modules.gateway.teams.leaving:personal_data"},
     scoped={
         "group": "paifang.modules.gateway.groups.models:Group",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -29,7 +30,7 @@ from paifang.core.ids import uuid7
 from paifang.core.jobs import enqueue
 from paifang.core.jobs.service import Jobs
 from paifang.core.mail import BadMail, DevInbox, Mail, MailState, deliver, delivery
-from paifang.core.mail.jobs import retry_mails, send_mail
+from paifang.core.mail.jobs import prune_mails, retry_mails, send_mail
 from paifang.core.mail.message import MAX_BODY, check_address, check_content
 from paifang.core.mail.ways import FailOver, SmtpBackend, parse_sender
 from paifang.core.outbox import Outbox
@@ -520,6 +521,38 @@ async def test_the_job_delivers_a_mail_and_the_retry_job_those_that_wait(runtime
     assert [m["Message-ID"] for m in box.received] == [f"<{mail_id.hex}@paifang.example>"]
 
 
-def test_core_brings_both_jobs_and_the_retry_runs_every_minute():
+class Run:
+    """Runs the steps of a job at once."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.transaction = runtime.db.transaction
+
+    async def step(self, function: Any) -> Any:
+        return await function(self)
+
+
+@pytest.mark.parametrize(("days", "left"), [(30, 3), (0, 7)])
+async def test_old_mails_are_deleted_but_those_that_wait(runtime, monkeypatch, days, left):
+    monkeypatch.setattr(delivery, "PRUNE_BATCH", 2)
+    runtime.settings = replace(runtime.settings, mail=MailSettings(keep_days=days))
+    old = utc_now() - timedelta(days=31)
+    async with runtime.db.transaction() as session:
+        for number, state in enumerate(MailState):
+            session.add(make_mail(dedupe_key=f"old {number}", state=state, created_at=old))
+        session.add(make_mail(dedupe_key="sent", state=MailState.SENT))
+        session.add(make_mail(dedupe_key="kept", state=MailState.KEPT))
+    await prune_mails.function(Run(runtime))
+    async with runtime.db.reading() as session:
+        found = (await session.scalars(select(Mail))).all()
+    assert len(found) == left
+    assert MailState.QUEUED in {mail.state for mail in found}
+
+
+def test_core_brings_its_jobs_and_the_retry_runs_every_minute():
     crons = {job.name: job.cron for job in mails.MAIL_JOBS}
-    assert crons == {"mail.send": None, "mail.retry": "* * * * *"}
+    assert crons == {
+        "mail.send": None,
+        "mail.retry": "* * * * *",
+        "mail.prune": "29 3 * * *",
+    }

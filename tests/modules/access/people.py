@@ -7,8 +7,8 @@ from uuid import UUID
 import httpx
 from sqlalchemy import insert
 
+from doubles.api import api_of
 from doubles.callers import authorization
-from paifang.api import create_api
 from paifang.core.db import Database
 from paifang.core.ids import uuid7
 from paifang.core.runtime import Runtime
@@ -71,8 +71,7 @@ def client_of(
     runtime: Runtime, headers: dict[str, str], base: str = "/access"
 ) -> httpx.AsyncClient:
     """A client of a process, below ``/api/v1``."""
-    app = create_api(runtime.modules)
-    app.state.runtime = runtime
+    app = api_of(runtime)
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url=f"http://paifang.test/api/v1{base}",

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import URL
 
 from conftest import ADMIN_KEY
+from doubles.api import api_of
 from modules.accounts.people import People
-from paifang.api import create_api
 from paifang.core import events
 from paifang.core.db import Database
 from paifang.core.events import Events
@@ -60,8 +60,7 @@ async def runtime(settings: CoreSettings, db: Database) -> AsyncIterator[Runtime
 @pytest.fixture
 async def browser(runtime: Runtime) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
     """Makes browsers: clients with cookies of their own, by HTTPS unless told otherwise."""
-    app = create_api(runtime.modules)
-    app.state.runtime = runtime
+    app = api_of(runtime)
     opened: list[httpx.AsyncClient] = []
 
     def open_browser(

@@ -70,6 +70,24 @@ def test_length_is_counted_in_characters_after_they_have_one_form() -> None:
     check(("seven quiet herons above " * 6)[:LONGEST], shortest=15)
 
 
+@pytest.mark.parametrize(
+    ("password", "kind", "bounds"),
+    [
+        ("seven quiet", "password_too_short", {"min_length": "15"}),
+        ("seven quiet herons " * 8, "password_too_long", {"max_length": "128"}),
+        ("abcdabcdabcdabcd", "password_repeats", None),
+        ("passwordpassword1", "password_guessable", None),
+    ],
+)
+def test_why_is_told_by_kind_for_pages_in_other_languages(
+    password: str, kind: str, bounds: dict[str, str] | None
+) -> None:
+    with pytest.raises(WeakPassword) as refused:
+        check(password, shortest=15)
+    (wrong,) = refused.value.errors
+    assert (wrong["field"], wrong["code"], wrong.get("bounds")) == ("password", kind, bounds)
+
+
 def test_the_list_is_there_and_large() -> None:
     assert len(common()) > 25_000
     assert {"password", "123456", "qwerty"} <= common()

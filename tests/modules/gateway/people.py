@@ -10,7 +10,7 @@ import httpx
 from fastapi import Request
 from sqlalchemy import update
 
-from paifang.api import create_api
+from doubles.api import api_of
 from paifang.core.auth import Principal
 from paifang.core.db import Database, bump_version, utc_now
 from paifang.core.runtime import Runtime
@@ -44,8 +44,7 @@ class People:
         self._db = db
         self._known: dict[str, Principal] = {}
         self._stack = AsyncExitStack()
-        self._app = create_api(runtime.modules)
-        self._app.state.runtime = runtime
+        self._app = api_of(runtime)
         runtime.authenticators = (self._find, *runtime.authenticators)
 
     async def _find(self, request: Request, _runtime: Runtime) -> Principal | None:

@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
-from paifang.api import create_api
+from doubles.api import api_of
 from paifang.app import open_runtime
 from paifang.core.audit import AuditEntry
 from paifang.core.auth import Principal
@@ -38,8 +38,7 @@ async def runtime(settings: CoreSettings) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def api(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_api()
-    app.state.runtime = runtime
+    app = api_of(runtime)
     key = runtime.secrets.admin_key
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),

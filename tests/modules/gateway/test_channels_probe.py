@@ -10,8 +10,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from doubles.api import api_of
 from doubles.openai_upstream import Behaviour, OpenAIDouble
-from paifang.api import create_api
 from paifang.app import open_runtime
 from paifang.core.runtime import Runtime
 from paifang.core.settings import CoreSettings
@@ -294,8 +294,7 @@ async def runtime(settings: CoreSettings) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def api(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_api()
-    app.state.runtime = runtime
+    app = api_of(runtime)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://test",

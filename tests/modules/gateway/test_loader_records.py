@@ -15,6 +15,7 @@ from sqlalchemy import func, insert, literal_column, select, update
 from paifang.core.auth import Principal
 from paifang.core.db import Database, bump_version, utc_now
 from paifang.core.runtime import Runtime
+from paifang.core.scope import unscoped
 from paifang.core.secrets import Secrets
 from paifang.modules.gateway.channels.models import Channel
 from paifang.modules.gateway.groups import service as groups
@@ -272,6 +273,31 @@ async def test_what_has_not_changed_is_not_built_again(
     assert after.groups["other"].limits.rpm == 1
     assert after.tokens[digest(second)].group is after.groups["other"]
     assert before.tokens[digest(second)].group is before.groups["other"]
+
+
+async def test_what_a_group_may_call_holds_without_a_token_too(
+    db: Database, secrets: Secrets, actor: Principal
+) -> None:
+    async with db.transaction() as session:
+        await groups.create(session, actor=actor, group_id="all")
+        await groups.create(session, actor=actor, group_id="some", models=["gpt", "odd"])
+        await groups.create(session, actor=actor, group_id="poor", quota=0)
+        await groups.create(session, actor=actor, group_id="spoilt", models=["gpt"])
+        session.add(channel(1, "one"))
+        session.add(channel(2, "own", provider="local", models=["tiny"]))
+    async with db.transaction() as session:
+        spoilt = update(Group).where(Group.id == "spoilt").values(models={"gpt": 1})
+        await session.execute(unscoped(spoilt, "a test"))
+    records = Records(secrets)
+    found = (await load(db, secrets, records)).groups
+    assert {name: group.models for name, group in found.items()} == {
+        "all": None,
+        "some": frozenset({"gpt", "odd"}),
+        "poor": frozenset({"tiny"}),
+        "spoilt": frozenset(),
+    }
+    again = (await load(db, secrets, records)).groups
+    assert all(again[name] is group for name, group in found.items())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import func, insert, select
 
-from paifang.api import create_api
+from doubles.api import api_of
 from paifang.app import open_runtime
 from paifang.core.audit import AuditEntry
 from paifang.core.db import Database, utc_now
@@ -35,8 +35,7 @@ async def runtime(settings: CoreSettings) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def api(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_api()
-    app.state.runtime = runtime
+    app = api_of(runtime)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://test",

@@ -11,12 +11,16 @@ from modules.gateway.people import People, Person, code, made
 from paifang.core import params
 from paifang.core.audit import AuditEntry
 from paifang.core.auth import Principal
-from paifang.core.db import Database
+from paifang.core.db import Database, utc_now
 from paifang.core.mail import Mail
 from paifang.core.scope import EVERYTHING, Scope, unscoped
+from paifang.modules.access.roles.service import seed
+from paifang.modules.accounts.invitations.models import Invitation
 from paifang.modules.gateway.groups.models import Group
 from paifang.modules.gateway.params import MEMBERS_PER_TEAM, TEAMS_PER_PERSON, TOKENS_PER_PERSON
 from paifang.modules.gateway.teams import leaving
+from paifang.modules.gateway.teams.jobs import join_groups
+from paifang.registry import MODULES
 
 OTHER = "01890000-0000-7000-8000-000000000000"
 
@@ -306,3 +310,70 @@ async def test_whoever_is_gone_for_good_leaves_their_teams_to_others(
     async with db.reading() as session:
         statement = unscoped(select(Group.id), "a test")
         assert set(await session.scalars(statement)) == {group, alone}
+
+
+class Run:
+    """A job that runs its steps at once."""
+
+    def __init__(self, db: Database) -> None:
+        self.transaction = db.transaction
+
+    async def step(self, function: Any, *arguments: Any) -> Any:
+        return await function(self, *arguments)
+
+
+async def invited(db: Database, inviter: str, person: Person, *groups: str) -> None:
+    """Somebody joins with an invitation that names groups; the job comes twice."""
+    invitation = Invitation(
+        digest=f"{person.principal.name}-{inviter}",
+        role_ids=[],
+        group_ids=list(groups),
+        invited_by=inviter,
+        expires_at=utc_now(),
+    )
+    async with db.transaction() as session:
+        session.add(invitation)
+    for _ in range(2):
+        await join_groups.function(
+            Run(db), user_id=str(person.id), invitation_id=str(invitation.id)
+        )
+
+
+async def refusals(db: Database) -> set[tuple[str, str]]:
+    statement = select(AuditEntry).where(AuditEntry.action == "gateway.group.join_refused")
+    async with db.reading() as session:
+        entries = (await session.scalars(statement)).all()
+    return {(entry.subject_id, entry.changes["code"]) for entry in entries}
+
+
+async def test_who_was_invited_into_groups_is_in_them(people: People, db: Database) -> None:
+    await seed(db, MODULES)
+    ann, bob, cyd = [await people.make(name) for name in ("ann", "bob", "cyd")]
+    group, full, others = await team(ann), await team(ann, "Full"), await team(cyd, "Others")
+    await put(db, MEMBERS_PER_TEAM, 2)
+    await join(db, ann, full, cyd, "member")
+    await invited(db, str(ann.id), bob, group, full, others, "no-such-group", group)
+    assert await roles(ann, group) == {"Ann": "owner", "Bob": "member"}
+    assert await roles(ann, full) == {"Ann": "owner", "Cyd": "member"}
+    assert await roles(cyd, others) == {"Cyd": "owner"}
+    assert await refusals(db) == {
+        (full, "too_many_members"),
+        (others, "group_not_found"),
+        ("no-such-group", "group_not_found"),
+    }
+
+
+async def test_the_wishes_of_who_is_gone_count_no_longer_and_those_of_a_key_do(
+    people: People, db: Database
+) -> None:
+    await seed(db, MODULES)
+    ann, bob, cyd = [await people.make(name) for name in ("ann", "bob", "cyd")]
+    group, other = await team(ann), await team(ann, "Other")
+    await join(db, ann, group, cyd, "owner")
+    await people.set_status(ann, "disabled")
+    await invited(db, str(ann.id), bob, group)
+    assert await roles(cyd, group) == {"Ann": "owner", "Cyd": "owner"}
+    await invited(db, "administrator", bob, group, other)
+    assert (await roles(bob, other))["Bob"] == "member"
+    assert (await roles(bob, group))["Bob"] == "member"
+    assert await refusals(db) == set()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from paifang.api import create_api
+from doubles.api import api_of
 from paifang.core.db import Database
 from paifang.core.runtime import Runtime
 from paifang.core.secrets import open_secrets
@@ -29,8 +29,7 @@ def runtime(settings: CoreSettings, db: Database) -> Runtime:
 async def api(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
     """A client with the administrator key; paths begin below ``/api/v1/system/mail``."""
     key = runtime.settings.admin_key.get_secret_value()
-    app = create_api(runtime.modules)
-    app.state.runtime = runtime
+    app = api_of(runtime)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://paifang.test/api/v1/system/mail",

@@ -3,6 +3,7 @@ import { computed, reactive, ref, shallowRef } from "vue";
 import { asApiError } from "@/api/errors";
 import { i18n } from "@/i18n";
 import { confirm } from "@/ui/feedback/confirm";
+import { explainField } from "@/ui/feedback/explain";
 import { pushToast } from "@/ui/feedback/toasts";
 
 import type { FormField } from "./types";
@@ -76,12 +77,12 @@ export function useForm<Values extends object, Row = never>(options: FormOptions
   function complain(failure: unknown): void {
     const found: Record<string, string> = {};
     let homeless = false;
-    for (const { field, message } of asApiError(failure)?.errors ?? []) {
+    for (const wrong of asApiError(failure)?.errors ?? []) {
       const owner = shown.value.find(
-        ({ name }) => field === name || field.startsWith(`${name}.`),
+        ({ name }) => wrong.field === name || wrong.field.startsWith(`${name}.`),
       )?.name;
       if (owner === undefined) homeless = true;
-      else found[owner] ??= message;
+      else found[owner] ??= explainField(wrong);
     }
     errors.value = found;
     error.value = homeless || Object.keys(found).length === 0 ? failure : null;

@@ -1,4 +1,4 @@
-import { asApiError } from "@/api/errors";
+import { asApiError, type FieldError } from "@/api/errors";
 import { i18n } from "@/i18n";
 
 /** What went wrong, in the reader's words. */
@@ -24,4 +24,14 @@ export function explain(error: unknown): Explanation {
   else if (status >= 500) text = t("ui.errors.server");
   else text = detail || t("ui.errors.refused", { status });
   return { text, requestId: status >= 500 ? requestId : null };
+}
+
+/**
+ * What is wrong with one value: ours for the kinds we know (`ui.fields.<code>`, with the bounds as
+ * slots), else the server's own sentence.
+ */
+export function explainField({ code, message, bounds }: FieldError): string {
+  const { t, te } = i18n.global;
+  if (code === undefined || !te(`ui.fields.${code}`)) return message;
+  return t(`ui.fields.${code}`, bounds ?? {});
 }

@@ -1,6 +1,7 @@
 import { ref, shallowRef } from "vue";
 
 import { asApiError } from "@/api/errors";
+import { explainField } from "@/ui/feedback/explain";
 
 /**
  * A small form by hand: sends once at a time, keeps the server's complaints by field, and the rest as
@@ -24,8 +25,8 @@ export function useSubmit<A extends unknown[]>(
       return true;
     } catch (failure) {
       const found: Record<string, string> = {};
-      for (const { field, message } of asApiError(failure)?.errors ?? []) {
-        if (fields.includes(field)) found[field] ??= message;
+      for (const wrong of asApiError(failure)?.errors ?? []) {
+        if (fields.includes(wrong.field)) found[wrong.field] ??= explainField(wrong);
       }
       errors.value = found;
       if (Object.keys(found).length === 0) error.value = failure;

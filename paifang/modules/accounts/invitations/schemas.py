@@ -19,7 +19,9 @@ class InvitationCreate(BaseModel):
     )
     role_ids: Annotated[list[UUID], Field(max_length=50)] = []
     group_ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=50)] = Field(
-        [], description="Groups of the gateway that the person becomes a member of."
+        [],
+        description="Groups of the gateway that the person becomes a member of when they join, as "
+        "far as whoever invites may put people into them then.",
     )
     department_id: UUID | None = None
     note: Annotated[str, Field(max_length=255)] = ""

@@ -1,5 +1,7 @@
 """How passwords refuse."""
 
+from typing import Any
+
 from paifang.core.errors import Invalid, Unavailable
 
 
@@ -9,8 +11,11 @@ class WeakPassword(Invalid):
     code = "weak_password"
     title = "Choose another password"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(f"password: {message}", errors=[{"field": "password", "message": message}])
+    def __init__(self, message: str, *, kind: str, **bounds: int) -> None:
+        wrong: dict[str, Any] = {"field": "password", "message": message, "code": kind}
+        if bounds:
+            wrong["bounds"] = {name: str(value) for name, value in bounds.items()}
+        super().__init__(f"password: {message}", errors=[wrong])
 
 
 class HashingBusy(Unavailable):

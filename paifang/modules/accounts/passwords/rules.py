@@ -63,18 +63,23 @@ def check(password: str, *, shortest: int, about: Iterable[str] = ()) -> None:
     if len(plain) < shortest:
         raise WeakPassword(
             f"use at least {shortest} characters; four or five words that have nothing to do with "
-            "each other are good, spaces included"
+            "each other are good, spaces included",
+            kind="password_too_short",
+            min_length=shortest,
         )
     if len(plain) > LONGEST:
-        raise WeakPassword(f"use at most {LONGEST} characters")
+        raise WeakPassword(
+            f"use at most {LONGEST} characters", kind="password_too_long", max_length=LONGEST
+        )
     folded = plain.casefold()
     if len(set(folded)) < 5:
-        raise WeakPassword("it repeats a few characters")
+        raise WeakPassword("it repeats a few characters", kind="password_repeats")
     words = _known_words(about)
     if any(_is_made_of(form, words) for form in _forms(folded)):
         raise WeakPassword(
             "it is made of common passwords, of a pattern, or of what is known about you or this "
-            "place, which is what is tried first"
+            "place, which is what is tried first",
+            kind="password_guessable",
         )
 
 

@@ -40,7 +40,8 @@ class Caller:
     def may_use(self, model: str) -> bool:
         """Whether this caller may call the model."""
         token = self.token
-        return token is None or token.models is None or model in token.models
+        models = self.group.models if token is None else token.models
+        return models is None or model in models
 
 
 @dataclass(slots=True)

@@ -36,6 +36,9 @@ class Group:
     limits: Limits = Limits()
     unpriced: str = "allow"
     """What happens to a model without a price: ``allow`` (flagged in the log) or ``block``."""
+    models: frozenset[str] | None = None
+    """Models that may be called for it without a token; ``None`` means all. Its tokens' own lists
+    are within it already."""
 
 
 @dataclass(frozen=True, slots=True)

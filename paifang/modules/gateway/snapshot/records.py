@@ -210,11 +210,9 @@ class Records:
             unpriced = "block" if quota else "allow"
         if models is not None or quota == 0:
             self._allowed[group_id] = models
-        group = Group(
+        self.groups[group_id] = Group(
             group_id, status == "enabled", _limits(rpm, tpm, concurrency), sys.intern(unpriced)
         )
-        known = self._groups.get(group_id)
-        self.groups[group.id] = known if known == group else group
 
     def token(self, row: Any) -> None:
         """Add a token, unless its group is not in this load. The groups come first."""
@@ -263,8 +261,22 @@ class Records:
         self.budgets[group_id] = replace(self.budgets[group_id], tokens=count)
 
     def free(self, models: Iterable[str]) -> None:
-        """Say which models cost nothing. They come before the tokens."""
+        """Say which models cost nothing. They come between the groups and the tokens."""
         self._free = frozenset(models)
+        for group_id in self._allowed:
+            allowed = self._of_group(group_id)
+            self.groups[group_id] = replace(self.groups[group_id], models=allowed)
+        for group_id, group in self.groups.items():
+            known = self._groups.get(group_id)
+            if known == group:
+                self.groups[group_id] = known
+
+    def _of_group(self, group_id: str) -> frozenset[str] | None:
+        try:
+            return self._within_group(group_id, None, None)
+        except ValueError as error:
+            self._complain(f"group {group_id!r} may call nothing without a token: {error}")
+            return frozenset()
 
     def _within_group(
         self, group_id: str, models: str | None, allowed: frozenset[str] | None

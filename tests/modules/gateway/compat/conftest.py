@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from paifang.api import create_api
+from doubles.api import api_of
 from paifang.core.runtime import Runtime
 
 
@@ -39,8 +39,7 @@ class Proxy:
 @pytest.fixture
 async def proxy(runtime: Runtime) -> AsyncIterator[Proxy]:
     """A client with the administrator key, without ``Bearer`` before it, as that service has it."""
-    app = create_api(runtime.modules)
-    app.state.runtime = runtime
+    app = api_of(runtime)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False),
         base_url="http://paifang.test",

@@ -97,6 +97,19 @@ async def test_a_disabled_group_is_refused(server, client, upstream):
     error(await client.post(PATH, json=CHAT, headers=headers), 403, "group_disabled")
 
 
+async def test_a_groups_models_bind_its_people_without_a_token(server, client, upstream):
+    group = Group("g1", models=frozenset({"cheap"}))
+    made = {name: (channel(upstream.url),) for name in ("cheap", "dear")}
+    server.relay.use(snapshot(made, groups=(group,)))
+    bearer = credential.make(INTERNAL_KEY, "g1", "p", "chat", time.time())
+    headers = {"authorization": f"Bearer {bearer}"}
+    dear, cheap = ({"model": name, "messages": []} for name in ("dear", "cheap"))
+    error(await client.post(PATH, json=dear, headers=headers), 404, "model_not_found")
+    assert (await client.post(PATH, json=cheap, headers=headers)).status_code == 200
+    listed = (await client.get("/models", headers=headers)).json()["data"]
+    assert [model["id"] for model in listed] == ["cheap"]
+
+
 async def test_internal_credentials_expire_and_need_a_group(relay, client):
     for group, when in (("g1", time.time() - 90), ("gone", time.time())):
         bearer = credential.make(INTERNAL_KEY, group, "p", "chat", when)
