@@ -271,7 +271,7 @@ async def test_an_owner_decides_who_may_come_in_and_with_what(visitor: Visitor, 
         await page.get_by_role("radio", name="By approval").check()
         await expect(page.get_by_text("Strangers can spend")).to_have_count(0)
         await save.click()
-        await expect(save).to_be_disabled()
+        await expect(page.get_by_text("Saved")).to_be_visible()
         await page.reload()
         await expect(page.get_by_role("radio", name="By approval")).to_be_checked()
     found = await call(site, "GET", "/accounts/settings")

@@ -63,9 +63,9 @@ export function unnested(failure: unknown): unknown {
   const error = asApiError(failure);
   if (!error) return failure;
   const { status, code, detail, requestId, retryAfter } = error;
-  const errors = error.errors.map(({ field, message }) => ({
-    field: field.startsWith(INSIDE) ? field.slice(INSIDE.length) : field,
-    message,
+  const errors = error.errors.map((wrong) => ({
+    ...wrong,
+    field: wrong.field.startsWith(INSIDE) ? wrong.field.slice(INSIDE.length) : wrong.field,
   }));
   return new ApiError(status, code, { detail, requestId, retryAfter, errors });
 }
