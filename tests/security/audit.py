@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 YEAR = 31_536_000
 
 CALLS = "/v1/"
-"""What answers there is data for programs: what is about pages is not said."""
+"""What answers there is data for programs with a token, and each byte of it counts: it says nothing
+of how a browser is to treat a page. What no answer may have is looked for there, too."""
 
-EVERY = {
+PAGES = {
     "x-content-type-options": r"nosniff",
     "cross-origin-resource-policy": r"same-origin",
-}
-PAGES = {
     "referrer-policy": r"same-origin|no-referrer|strict-origin",
     "x-frame-options": r"DENY",
     "cross-origin-opener-policy": r"same-origin",
@@ -40,10 +39,12 @@ def faults(path: str, status: int, headers: Headers, *, https: bool) -> list[str
     wrong = [f"{name} stands there {len(v)} times" for name, v in headers.items() if len(v) > 1]
     wrong = [text for text in wrong if not text.startswith("set-cookie ")]
     one = {name: values[0] for name, values in headers.items()}
-    for name, pattern in (EVERY if path.startswith(CALLS) else EVERY | PAGES).items():
+    wrong += [f"{name}: {why}" for name, why in FORBIDDEN.items() if name in one]
+    if path.startswith(CALLS):
+        return wrong + [f"{name} on a call" for name in ("set-cookie",) if name in one]
+    for name, pattern in PAGES.items():
         if not re.fullmatch(pattern, one.get(name, "")):
             wrong.append(f"{name}: {one.get(name)}")
-    wrong += [f"{name}: {why}" for name, why in FORBIDDEN.items() if name in one]
     wrong += _of_policy(path, one.get("content-security-policy", ""))
     wrong += _of_keeping(path, status, one)
     wrong += _of_transport(one.get("strict-transport-security"), https=https)
@@ -66,7 +67,7 @@ def _of_policy(path: str, policy: str) -> list[str]:
     ]
     if parts.get("form-action") not in {"'none'", "'self'"}:
         wrong.append(f"CSP lets forms go anywhere: {policy}")
-    if path.startswith(("/api/", CALLS)) and {"script-src", "style-src"} & parts.keys():
+    if path.startswith("/api/") and {"script-src", "style-src"} & parts.keys():
         wrong.append(f"CSP of data lets something run: {policy}")
     return wrong
 
@@ -76,7 +77,7 @@ def _of_keeping(path: str, status: int, one: Mapping[str, str]) -> list[str]:
     if keeping == "no-store":
         return []
     picture = path.startswith("/api/v1/avatars/") and status in {200, 304}
-    page = not path.startswith(("/api/", CALLS, "/metrics"))
+    page = not path.startswith(("/api/", "/metrics"))
     if (picture or page) and KEPT.fullmatch(keeping):
         return []
     return [f"cache-control: {keeping}"]
