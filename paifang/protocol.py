@@ -123,7 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self._offer and not self._decline(memoryview(data)[offer.args[0] :]):
                 return
         if self._size > MAX_HEAD_BYTES:
-            self._refuse()
+            self._refuse(431, _TOO_LARGE)
             return
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -230,10 +230,9 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What uvicorn does when the parser stops, for whichever reason."""
         if self._size > MAX_HEAD_BYTES:
-            self._refuse()
+            self._refuse(431, _TOO_LARGE)
         else:
-            self._write_refusal(400, msg.encode("ascii"))
-            self.transport.close()
+            self._refuse(400, msg.encode("ascii"))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.serving = cycle
@@ -242,19 +241,17 @@ class HttpProtocol(HttpToolsProtocol):
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _refuse(self) -> None:
+    def _refuse(self, status: int, text: bytes) -> None:
         if self.transport.is_closing():
             return
+        # Not into an answer that is being sent.
         if self.cycle is None or self.cycle.response_complete:
-            self._write_refusal(431, _TOO_LARGE)
+            self.transport.write(
+                b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+                b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n%b"
+                % (STATUS_LINE[status], self.fixed_lines(), len(text), text)
+            )
         self.transport.close()
-
-    def _write_refusal(self, status: int, text: bytes) -> None:
-        self.transport.write(
-            b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n\r\n%b"
-            % (STATUS_LINE[status], self.fixed_lines(), len(text), text)
-        )
 
     def fixed_lines(self) -> bytes:
         """The headers of every answer that is written here; uvicorn makes a new list of its own

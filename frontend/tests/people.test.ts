@@ -59,12 +59,12 @@ test("only what was changed of a person is sent, each part by its own call", () 
   });
 });
 
-test("who waits for approval is told apart from who was invited and has not come", () => {
+test("who waits for approval is told apart from whose address is not confirmed", () => {
   const waiting = person({ status: "pending" });
   const invited = person({ status: "pending", email_verified_at: null });
   expect([waiting, invited, person()].map(awaits)).toEqual([true, false, false]);
   expect(stateOf(waiting).kind).toBe("warn");
-  expect(stateOf(invited)).toEqual({ kind: "off", key: "people.states.invited" });
+  expect(stateOf(invited)).toEqual({ kind: "off", key: "people.states.unconfirmed" });
   expect(stateOf(person({ status: "disabled" })).kind).toBe("bad");
 });
 

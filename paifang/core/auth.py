@@ -59,12 +59,12 @@ class Principal:
     @property
     def scope(self) -> Scope:
         """The rows that the caller sees under the permission that the route requires."""
-        found = EVERYTHING if self.all_permissions else self.grants.get(self.needed or "", NOTHING)
-        return OWN if self.mine and found.own else found
+        return self.scope_of(self.needed or "")
 
     def scope_of(self, permission: str) -> Scope:
         """The rows that the caller sees under a permission; none when it is not held."""
-        return EVERYTHING if self.all_permissions else self.grants.get(permission, NOTHING)
+        found = EVERYTHING if self.all_permissions else self.grants.get(permission, NOTHING)
+        return OWN if self.mine and found.own else found
 
     def under(self, permission: str) -> "Principal":
         """The same caller, with the rows of another permission than the route's."""

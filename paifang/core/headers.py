@@ -49,7 +49,6 @@ class SecurityHeaders:
                 headers = message.setdefault("headers", [])
                 names = {name.lower() for name, _value in headers}
                 headers.extend(h for h in self._headers if h[0] not in names)
-                names.update(name for name, _value in self._headers)
                 if b"content-security-policy" not in names:
                     headers.append((b"content-security-policy", policy))
                 if b"cache-control" not in names:

@@ -1,6 +1,7 @@
 """What no text may have is refused at the door, whichever database is behind it."""
 
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -62,7 +63,10 @@ async def test_nul_is_refused_wherever_it_stands(client: httpx.AsyncClient) -> N
     assert await refused(client, "/things/a", json=key) == ("body", "more")
 
 
-@pytest.mark.parametrize("half", [r"\ud800", r"\uDBFF", r"\udc00\ud800", r"a\uDFFFb"])
+@pytest.mark.parametrize(
+    "half",
+    [r"\ud800", r"\uDBFF", r"\udc00\ud800", r"a\uDFFFb", r"\\ud83c\udfee", r"\ud83c\udfee\udfee"],
+)
 async def test_half_of_a_pair_is_refused(client: httpx.AsyncClient, half: str) -> None:
     body = b'{"name": "%b"}' % half.encode()
     found = await refused(client, "/things/a", content=body, headers=JSON)
@@ -87,7 +91,17 @@ async def test_what_only_looks_like_one_passes(
     assert (answer.json()["name"], answer.json()["search"]) == (text, "%0")
 
 
-@pytest.mark.parametrize("body", [b'{"name": "\xff"}', b"[" * 50_000, b'{"name":' * 50_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name": "\xff"}',
+        b"[" * 50_000,
+        b'{"name":' * 50_000,
+        b'{"name": "\xed\xa0\x80"}',  # half of a pair in what looks like UTF-8
+        '{"name": "a\\u0000"}'.encode("utf-16"),
+        '{"name": "good"}'.encode("utf-32-le"),
+    ],
+)
 async def test_a_body_that_cant_be_read_is_told_so(client: httpx.AsyncClient, body: bytes) -> None:
     answer = await client.post("/things/a", content=body, headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
@@ -100,3 +114,14 @@ def test_a_value_that_is_nested_deeply_is_looked_through() -> None:
     with pytest.raises(Invalid):
         check_value(deep)
     check_value(json.loads('{"a": ["b", 1, null, true, 1.5, {"c": {}}]}'))
+
+
+def test_long_keys_and_many_values_take_no_room() -> None:
+    many: Any = {"k" * 100_000: [1] * 5000, "b": {"c" * 100_000: ["x"] * 5000}}
+    tracemalloc.start()
+    try:
+        check_value(many)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000

@@ -85,7 +85,7 @@ async def test_a_list_is_filtered_sorted_and_counted(
     assert code(await boss.get(f"{USERS}?stat=active")) == (422, "invalid")
 
 
-async def test_who_awaits_approval_is_told_apart_from_who_was_invited(
+async def test_who_awaits_approval_is_told_apart_from_whose_address_is_not_confirmed(
     people: People, boss: httpx.AsyncClient
 ) -> None:
     await people.make("waits@example.org", status="pending")
@@ -98,7 +98,7 @@ async def test_who_awaits_approval_is_told_apart_from_who_was_invited(
         return [user["email"] for user in answer.json()["items"]]
 
     assert await emails("awaiting") == ["waits@example.org"]
-    assert await emails("invited") == ["comes@example.org"]
+    assert await emails("unconfirmed") == ["comes@example.org"]
     assert await emails("pending") == ["comes@example.org", "waits@example.org"]
 
 

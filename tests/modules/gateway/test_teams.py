@@ -392,7 +392,8 @@ async def test_the_wishes_of_who_is_gone_count_no_longer_and_those_of_a_key_do(
     await people.set_status(ann, "disabled")
     await invited(db, str(ann.id), bob, group)
     assert await roles(cyd, group) == {"Ann": "owner", "Cyd": "owner"}
+    assert await refusals(db) == {(group, "inviter_gone")}
     await invited(db, "administrator", bob, group, other)
     assert (await roles(bob, other))["Bob"] == "member"
     assert (await roles(bob, group))["Bob"] == "member"
-    assert await refusals(db) == set()
+    assert await refusals(db) == {(group, "inviter_gone")}

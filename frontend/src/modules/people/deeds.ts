@@ -24,7 +24,7 @@ export function awaits({ status, email_verified_at }: Person): boolean {
 
 export function stateOf(person: Person): State {
   if (awaits(person)) return { kind: "warn", key: "people.states.awaiting" };
-  if (person.status === "pending") return { kind: "off", key: "people.states.invited" };
+  if (person.status === "pending") return { kind: "off", key: "people.states.unconfirmed" };
   if (person.status === "active") return { kind: "ok", key: "people.states.active" };
   return { kind: "bad", key: "people.states.disabled" };
 }

@@ -222,7 +222,9 @@ async def need_recent(
         session: The caller's transaction.
         session_id: The caller's session.
         settings: They say how long a proof counts.
-        by: The methods of which the session must have seen one; any will do when it is empty.
+        by: The methods of which the session must have seen one; any will do when it is empty. That
+            the last proof was by one of them follows from who has a second factor: nothing else is
+            taken from them as a proof.
 
     Raises:
         ReauthenticationRequired: :func:`prove` wants to be called first; or there is no session.

@@ -6,7 +6,7 @@ token is refused, and an ERROR says which and why, once.
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -44,6 +44,9 @@ from paifang.modules.gateway.snapshot.values import (
 from paifang.modules.gateway.tokens.models import Token as TokenRow
 
 log = logging.getLogger(__name__)
+
+BATCH = 250
+"""Rows that are built before other work on the event loop gets its turn."""
 
 # A personal group goes with its person. Whose account is not active can't call in any of theirs.
 _ACTIVE = UserStatus.ACTIVE.value
@@ -195,6 +198,7 @@ class Records:
         self.tokens: dict[bytes, Token] = {}
         self.budgets: dict[str, Budget] = {}
         self._allowed: dict[str, str | None] = {}
+        self._poor: list[Group] = []
         self._free: frozenset[str] = frozenset()
         self._new_credentials: dict[str, str] = {}
         self._new_complaints: set[str] = set()
@@ -216,9 +220,21 @@ class Records:
             unpriced = "block" if quota else "allow"
         if models is not None or quota == 0:
             self._allowed[group_id] = models
-        self.groups[group_id] = Group(
-            group_id, status == "enabled", limits_of(rpm, tpm, concurrency), sys.intern(unpriced)
+        group = Group(
+            group_id,
+            status == "enabled",
+            limits_of(rpm, tpm, concurrency),
+            sys.intern(unpriced),
+            # Which models cost nothing is not known yet.
+            None if quota == 0 else self._of_group(group_id),
         )
+        if quota == 0:
+            self._poor.append(group)
+        self._keep_group(group)
+
+    def _keep_group(self, group: Group) -> None:
+        known = self._groups.get(group.id)
+        self.groups[group.id] = known if known == group else group
 
     def token(self, row: Any) -> None:
         """Add a token, unless its group is not in this load. The groups come first."""
@@ -266,16 +282,16 @@ class Records:
         group_id, count = row
         self.budgets[group_id] = replace(self.budgets[group_id], tokens=count)
 
-    def free(self, models: Iterable[str]) -> None:
-        """Say which models cost nothing. They come between the groups and the tokens."""
+    def free(self, models: Iterable[str]) -> Iterator[None]:
+        """Say which models cost nothing, and go on to the end: it takes pauses.
+
+        They come between the groups and the tokens.
+        """
         self._free = frozenset(models)
-        for group_id in self._allowed:
-            allowed = self._of_group(group_id)
-            self.groups[group_id] = replace(self.groups[group_id], models=allowed)
-        for group_id, group in self.groups.items():
-            known = self._groups.get(group_id)
-            if known == group:
-                self.groups[group_id] = known
+        for number, group in enumerate(self._poor, 1):
+            self._keep_group(replace(group, models=self._of_group(group.id)))
+            if number % BATCH == 0:
+                yield
 
     def _of_group(self, group_id: str) -> frozenset[str] | None:
         try:
