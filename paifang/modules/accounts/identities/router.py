@@ -59,7 +59,12 @@ async def start_oidc(
     return response
 
 
-@auth.get("/{provider}/callback", dependencies=[public()], status_code=303, response_class=Response)
+@auth.get(
+    "/{provider}/callback",
+    dependencies=[public(any_text=True)],
+    status_code=303,
+    response_class=Response,
+)
 async def oidc_callback(
     request: Request,
     provider: str,
