@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from paifang import __version__
 from paifang.core.http import install_error_handlers
 from paifang.core.module import Module, load
-from paifang.core.openapi import PROBLEMS, truthful_openapi
+from paifang.core.openapi import Responses, refusals, truthful_openapi
 from paifang.health.router import health_router
 from paifang.pages import install_missing_page, pages_router
 from paifang.registry import MODULES
@@ -49,10 +49,15 @@ def create_api(modules: Iterable[Module] = MODULES) -> FastAPI:
     )
     install_error_handlers(api)
     install_missing_page(api)
-    for prefix, router in routers(modules):
-        api.include_router(router, prefix=prefix, responses=PROBLEMS if prefix else None)
+    for prefix, router in list(routers(modules)):  # all of them: their refusals are known then
+        api.include_router(router, prefix=prefix, responses=_refusals(prefix, router))
     truthful_openapi(api)
     return api
+
+
+def _refusals(prefix: str, router: APIRouter) -> Responses | None:
+    imitates = hasattr(router.route_class, "refusals")
+    return refusals(router) if prefix or imitates else None
 
 
 def operation_id(route: APIRoute) -> str:

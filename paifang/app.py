@@ -60,7 +60,7 @@ class Application:
         # manages the gateway must not be reachable wherever the gateway is.
         self._api = _api(runtime) if "console" in runtime.roles else None
         rest = self._api or HealthApp(runtime)
-        https = runtime.settings.public_url.lower().startswith("https://")
+        https = runtime.settings.by_https
         self._rest: ASGIApp = RequestIdMiddleware(
             AccessLogMiddleware(SecurityHeaders(rest, https=https))
         )
@@ -95,17 +95,17 @@ class Application:
             for module in self.runtime.modules:
                 for start in load(module.starts):
                     self._stops.append(await start(self.runtime))
+            if self._api is not None:
+                await build_routes(self._api)
+            self._mounts = [
+                (prefix, mounted)
+                for module in self.runtime.modules
+                for prefix, factory in module.mounts.items()
+                if (mounted := load([factory])[0](self.runtime)) is not None
+            ]
         except BaseException:
             await self.stop()
             raise
-        if self._api is not None:
-            await build_routes(self._api)
-        self._mounts = [
-            (prefix, mounted)
-            for module in self.runtime.modules
-            for prefix, factory in module.mounts.items()
-            if (mounted := load([factory])[0](self.runtime)) is not None
-        ]
 
     async def _start_jobs(self) -> None:
         from paifang.core.jobs.service import Jobs  # noqa: PLC0415  # a worker's alone
@@ -170,6 +170,8 @@ async def build_routes(api: ASGIApp) -> None:
         "query_string": b"",
         "root_path": "",
         "headers": [],
+        "client": None,
+        "server": None,
         "state": {},
     }
 

@@ -272,8 +272,6 @@ class HotProtocol(HttpProtocol):
         """The parser has no part of a message."""
         self._refused = False
         """What came is no request, and is answered so when its turn comes."""
-        self._lines: list[tuple[bytes, bytes]] = []
-        self._block = b""
 
     def data_received(self, data: bytes) -> None:
         """A request that is recognized goes straight to its handler, anything else is parsed."""
@@ -355,14 +353,6 @@ class HotProtocol(HttpProtocol):
         self._refused = True
         self.flow.pause_reading()
         self.pipeline.appendleft((self.cycle, refuse))
-
-    def fixed_lines(self) -> bytes:
-        """The headers that every answer has; uvicorn makes a new list of them each second."""
-        lines = self.server_state.default_headers
-        if lines is not self._lines:
-            self._lines = lines
-            self._block = b"".join([b"%b: %b\r\n" % line for line in lines])
-        return self._block
 
     def _serve(self, head: KnownHead, body: bytes) -> None:
         self._rests_since = math.inf

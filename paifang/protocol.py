@@ -82,6 +82,8 @@ class HttpProtocol(HttpToolsProtocol):
         """The headers that come now are a request's, not trailers."""
         self._offer = False
         """The head that has just come offers another protocol."""
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._block = b""
         self.serving: Any = None
         """The request that has its turn, or had it last."""
 
@@ -121,7 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self._offer and not self._decline(memoryview(data)[offer.args[0] :]):
                 return
         if self._size > MAX_HEAD_BYTES:
-            self._refuse()
+            self._refuse(431, _TOO_LARGE)
             return
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -228,9 +230,9 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What uvicorn does when the parser stops, for whichever reason."""
         if self._size > MAX_HEAD_BYTES:
-            self._refuse()
+            self._refuse(431, _TOO_LARGE)
         else:
-            super().send_400_response(msg)
+            self._refuse(400, msg.encode("ascii"))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.serving = cycle
@@ -239,21 +241,27 @@ class HttpProtocol(HttpToolsProtocol):
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _refuse(self) -> None:
+    def _refuse(self, status: int, text: bytes) -> None:
         if self.transport.is_closing():
             return
+        # Not into an answer that is being sent.
         if self.cycle is None or self.cycle.response_complete:
-            lines = [STATUS_LINE[431]]
-            for name, value in self.server_state.default_headers:
-                lines += [name, b": ", value, b"\r\n"]
-            lines += [
-                b"content-type: text/plain; charset=utf-8\r\n",
-                b"content-length: %d\r\n" % len(_TOO_LARGE),
-                b"connection: close\r\n\r\n",
-                _TOO_LARGE,
-            ]
-            self.transport.write(b"".join(lines))
+            self.transport.write(
+                b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+                b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n%b"
+                % (STATUS_LINE[status], self.fixed_lines(), len(text), text)
+            )
         self.transport.close()
+
+    def fixed_lines(self) -> bytes:
+        """The headers of every answer that is written here; uvicorn makes a new list of its own
+        each second.
+        """
+        lines = self.server_state.default_headers
+        if lines is not self._lines:
+            self._lines = lines
+            self._block = b"".join([b"%b: %b\r\n" % line for line in lines])
+        return self._block
 
     def _close_in(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self.timeout_keep_alive_handler)

@@ -267,9 +267,15 @@ class Seed:
 
 
 def main(base: str, home: str) -> None:
-    """Fill it, and say who can sign in."""
+    """Fill it, and say who can sign in. Refuses what may be somebody's: the password is in this
+    file, and what it writes into the journal was never called.
+    """
+    if httpx.URL(base).host not in {"localhost", "127.0.0.1", "::1"}:
+        sys.exit(f"{base} is not on this machine")
     key = (Path(home) / "admin.key").read_text().strip()
     with Seed(base.rstrip("/"), Path(home), key) as seed:
+        if seed.call("GET", "/accounts/users")["total"]:
+            sys.exit(f"{base} has people already: fill a fresh installation")
         print(json.dumps(seed.all()))
 
 

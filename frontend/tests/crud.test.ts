@@ -10,6 +10,8 @@ import { useAccess } from "@/app/access";
 import { makeQueryClient } from "@/app/query";
 import { i18n, switchLanguage } from "@/i18n";
 import CrudPage from "@/ui/crud/CrudPage.vue";
+import DataTable from "@/ui/crud/DataTable.vue";
+import { statusActions } from "@/ui/crud/status";
 import type { BatchAction, Column, RowAction } from "@/ui/crud/types";
 import { useColumns } from "@/ui/crud/useColumns";
 import { useForm } from "@/ui/crud/useForm";
@@ -73,6 +75,93 @@ beforeEach(async () => {
   await switchLanguage("en");
   fetch.mockReset().mockResolvedValue(answer());
   asked.value = null;
+});
+
+describe("a tree", () => {
+  interface Node {
+    id: string;
+    children: Node[];
+  }
+  const node = (id: string, ...children: Node[]): Node => ({ id, children });
+  const shown = (wrapper: ReturnType<typeof tree>) =>
+    wrapper.findAll("tbody tr").map((one) => one.find(".content").text());
+  function tree() {
+    return mount(DataTable<Node>, {
+      props: {
+        label: "things",
+        columns: [{ name: "id", title: "ui.menu" }],
+        rows: [node("top", node("east", node("desk")), node("west")), node("alone")],
+        keyOf: ({ id }: Node) => id,
+        childrenOf: ({ children }: Node) => children,
+      },
+      global: { plugins: [i18n] },
+      attachTo: document.body,
+    });
+  }
+
+  test("shows what is below, and folds it away, by keyboard too", async () => {
+    const wrapper = tree();
+    expect(shown(wrapper)).toEqual(["top", "east", "desk", "west", "alone"]);
+    const fold = () => wrapper.findAll("tbody .fold");
+    expect(fold()).toHaveLength(2); // only where something is below
+    await fold()[1]?.trigger("keydown", { key: "ArrowLeft" });
+    expect(shown(wrapper)).toEqual(["top", "east", "west", "alone"]);
+    expect(fold()[1]?.attributes("aria-expanded")).toBe("false");
+    await fold()[0]?.trigger("click");
+    expect(shown(wrapper)).toEqual(["top", "alone"]);
+    await fold()[0]?.trigger("keydown", { key: "ArrowRight" });
+    expect(shown(wrapper)).toEqual(["top", "east", "west", "alone"]);
+    wrapper.unmount();
+  });
+
+  test("folds and unfolds as a whole", async () => {
+    const wrapper = tree();
+    await wrapper.find("th .fold").trigger("click");
+    expect(shown(wrapper)).toEqual(["top", "alone"]);
+    await wrapper.find("th .fold").trigger("click");
+    expect(shown(wrapper)).toHaveLength(5);
+    wrapper.unmount();
+  });
+});
+
+test("a thing is offered to be enabled or disabled, whichever it is not", () => {
+  const set = vi.fn();
+  const offered = (status: string, own = true) =>
+    statusActions<{ status: string; own: boolean }>({ needs: "x", set, when: (row) => row.own })
+      .filter((action) => action.when?.({ status, own }))
+      .map(({ name }) => name);
+  expect(offered("enabled")).toEqual(["disable"]);
+  expect(offered("disabled")).toEqual(["enable"]);
+  expect(offered("revoked")).toEqual([]);
+  expect(offered("enabled", false)).toEqual([]);
+});
+
+test("a cell that says nothing is marked, for phones to leave it out; a missing price is not", () => {
+  interface Priced {
+    id: string;
+    note: string | null;
+    tags: string[];
+    price: string | null;
+  }
+  const columns: Column<Priced>[] = [
+    { name: "id", title: "ui.menu" },
+    { name: "note", title: "ui.menu" },
+    { name: "tags", title: "ui.menu", as: "tags" },
+    { name: "price", title: "ui.menu", as: "money" },
+  ];
+  const rows = [
+    { id: "a", note: "n", tags: ["t"], price: "1" },
+    { id: "b", note: null, tags: [], price: null },
+  ];
+  const props = { label: "l", columns, rows, keyOf: (row: Priced) => row.id };
+  const table = mount(DataTable as never, { props: props as never, global: { plugins: [i18n] } });
+  const marked = table
+    .findAll("tbody tr")
+    .map((row) => row.findAll("td").map((cell) => cell.classes("nothing")));
+  expect(marked).toEqual([
+    [false, false, false, false],
+    [false, true, true, false],
+  ]);
 });
 
 describe("a list", () => {

@@ -13,7 +13,8 @@ from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 from paifang.core.errors import Forbidden, Unauthenticated
 from paifang.core.module import load
 from paifang.core.query import check_query
-from paifang.core.scope import EVERYTHING, NOTHING, Scope
+from paifang.core.scope import EVERYTHING, NOTHING, OWN, Scope
+from paifang.core.texts import check_texts
 
 # auto_error off: our own answer is a problem+json. It is here for the OpenAPI document alone,
 # where it makes "Authorize" appear; the authenticators read the header.
@@ -48,6 +49,8 @@ class Principal:
     """True for administrators and their key: they may do everything, to every row."""
     needed: str | None = None
     """The permission that the route requires, which decides :attr:`scope`."""
+    mine: bool = False
+    """Whether the caller asks for their own rows alone, however many more they might see."""
 
     def may(self, permission: str) -> bool:
         """Whether the caller holds the permission, for whichever rows."""
@@ -56,15 +59,20 @@ class Principal:
     @property
     def scope(self) -> Scope:
         """The rows that the caller sees under the permission that the route requires."""
-        return EVERYTHING if self.all_permissions else self.grants.get(self.needed or "", NOTHING)
+        return self.scope_of(self.needed or "")
 
     def scope_of(self, permission: str) -> Scope:
         """The rows that the caller sees under a permission; none when it is not held."""
-        return EVERYTHING if self.all_permissions else self.grants.get(permission, NOTHING)
+        found = EVERYTHING if self.all_permissions else self.grants.get(permission, NOTHING)
+        return OWN if self.mine and found.own else found
 
     def under(self, permission: str) -> "Principal":
         """The same caller, with the rows of another permission than the route's."""
         return replace(self, needed=str(permission))
+
+    def only_mine(self, wanted: bool = True) -> "Principal":
+        """The same caller, who asks for their own rows alone; with False, for all they see."""
+        return replace(self, mine=wanted)
 
 
 async def principal(request: Request) -> Principal:
@@ -113,6 +121,7 @@ def require(permission: StrEnum) -> Any:
         if not caller.may(permission):
             raise Forbidden(f"This needs the permission {permission.value}.")
         check_query(request)
+        check_texts(request)
 
     return _marked(check, permission)
 
@@ -120,8 +129,8 @@ def require(permission: StrEnum) -> Any:
 def public() -> Any:
     """A dependency that says: anybody may call this route, without credentials."""
 
-    async def check() -> None:
-        return None
+    async def check(request: Request) -> None:
+        check_texts(request)
 
     return _marked(check, None)
 

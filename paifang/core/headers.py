@@ -2,24 +2,31 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SECURITY_HEADERS = [
+Headers = list[tuple[bytes, bytes]]
+
+SECURITY_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ]
 DEFAULT_CSP = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     b"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     b"frame-ancestors 'none'"
 )
-"""Content-Security-Policy of every answer that does not bring its own."""
+"""Content-Security-Policy of every page that does not bring its own."""
+DATA_CSP = b"default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+"""That of the API: its answers are data, and nothing in them runs or loads anything."""
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 """Tells browsers to come by https alone, for a year."""
 
 
 class SecurityHeaders:
-    """Adds the security headers to every answer, and ``no-store`` to those of the API.
+    """Adds the security headers to every answer, and ``no-store`` where an answer says nothing
+    about being kept: most are somebody's own.
 
     Args:
         app: The ASGI application.
@@ -35,7 +42,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        api = scope["path"].startswith("/api/")
+        policy = DATA_CSP if scope["path"].startswith("/api/") else DEFAULT_CSP
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -43,8 +50,8 @@ class SecurityHeaders:
                 names = {name.lower() for name, _value in headers}
                 headers.extend(h for h in self._headers if h[0] not in names)
                 if b"content-security-policy" not in names:
-                    headers.append((b"content-security-policy", DEFAULT_CSP))
-                if api and b"cache-control" not in names:
+                    headers.append((b"content-security-policy", policy))
+                if b"cache-control" not in names:
                     headers.append((b"cache-control", b"no-store"))
             await send(message)
 

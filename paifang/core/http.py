@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from paifang.core.errors import AppError, problem, words
+from paifang.core.errors import AppError, Invalid, problem, words
 from paifang.core.guard import Refused
 
 log = logging.getLogger("paifang.http")
@@ -94,6 +94,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     )
 
 
+UNREADABLE = "There was an error parsing the body"
+"""What FastAPI says of a body that it could not parse, and could not say why."""
 BOUNDS = ("min_length", "max_length", "ge", "gt", "le", "lt", "expected")
 """What of an error's context is told: never the input."""
 
@@ -115,6 +117,10 @@ def _wrong(item: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for nothing else
+    if error.status_code == 400 and error.detail == UNREADABLE:
+        return await _app_error(
+            request, Invalid("The body can't be read: send it as its Content-Type says, in UTF-8.")
+        )
     phrase = HTTPStatus(error.status_code).phrase
     detail = str(error.detail)
     what = f"{request.method} {request.url.path[:200]}"

@@ -1,10 +1,16 @@
 """The OpenAPI document tells the truth about errors: every one of them is a problem (RFC 9457)."""
 
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
+
+from paifang.core.errors import AppError
+
+Responses = dict[int | str, dict[str, Any]]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -37,11 +43,39 @@ class Problem(BaseModel):
     errors: list[ProblemField] | None = Field(None, description="For 422: each wrong value.")
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (401, 403, 404, 408, 409, 413, 422, 429, 503)
-}
-"""For ``include_router(..., responses=PROBLEMS)``."""
+EVERYWHERE = (401, 403, 404, 408, 409, 413, 422, 429, 503)
+"""Statuses of refusals that any route may come to."""
+
+
+def described(statuses: Iterable[int], model: Any = Problem) -> Responses:
+    """The answers of these statuses, for ``responses=`` of a route or of ``include_router``."""
+    return {
+        status: {"model": model, "description": HTTPStatus(status).phrase}
+        for status in sorted(statuses)
+    }
+
+
+def refusals(router: APIRouter) -> Responses:
+    """What the routes of a router may be refused with: that of any route, and what the classes of
+    refusal of their module say.
+
+    A router whose route class answers in another service's shape has its own: the class carries
+    ``refusals``.
+    """
+    own: Responses | None = getattr(router.route_class, "refusals", None)
+    if own is not None:
+        return own
+    routes = [route for route in router.routes if isinstance(route, APIRoute)]
+    packages = {".".join(route.endpoint.__module__.split(".")[:3]) for route in routes}
+    prefixes = tuple(f"{package}." for package in packages)
+    theirs = {kind.status for kind in _below(AppError) if kind.__module__.startswith(prefixes)}
+    return described({*EVERYWHERE, *theirs})
+
+
+def _below(kind: type[AppError]) -> Iterator[type[AppError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
 
 
 def truthful_openapi(api: FastAPI) -> None:

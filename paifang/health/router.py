@@ -5,6 +5,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from paifang.core.auth import public
+from paifang.core.openapi import described
 from paifang.health import answers
 
 health_router = APIRouter(tags=["health"])
@@ -40,7 +41,10 @@ async def readyz(request: Request) -> Response:
     "/metrics",
     dependencies=[public()],
     response_class=Response,
-    responses={401: {"description": "The metrics key is missing or wrong."}},
+    responses={
+        200: {"content": {"text/plain": {}}, "description": "Prometheus's text format"},
+        **described((401,)),
+    },
 )
 async def metrics(request: Request) -> Response:
     """Counters in Prometheus's text format, for whoever sends the metrics key as a bearer."""

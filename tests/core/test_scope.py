@@ -283,6 +283,16 @@ def test_another_permission_than_the_routes_has_its_own_rows() -> None:
     assert ada.under(Other.WRITE).scope == NOTHING == ada.scope_of(Other.WRITE)
 
 
+def test_only_mine_is_never_more_than_the_scope_and_takes_no_permission_away() -> None:
+    key = Principal("key", "Key", all_permissions=True, needed="notes:read")
+    for one in (caller(EVERYTHING), caller(some(SALES)), caller(OWN), key):
+        assert one.only_mine().scope == OWN
+        assert one.only_mine(False).scope == one.scope
+    assert caller(None).only_mine().scope == NOTHING
+    assert key.only_mine().may("notes:write")
+    assert caller(EVERYTHING).only_mine().scope_of("notes:read") == EVERYTHING
+
+
 def test_aliases_and_columns_are_told_from_what_is_scoped() -> None:
     assert is_scoped(Note)
     assert is_scoped(aliased(Note))

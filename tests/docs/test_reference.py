@@ -1,8 +1,11 @@
 """The pages of docs/reference are current, and describe everything they list."""
 
+import json
+
 import click
 import pytest
 
+from docs.markdown import ROOT
 from paifang.core.settings import settings_class, variables
 from paifang.registry import settings_areas
 from scripts import write_docs
@@ -58,6 +61,19 @@ def test_two_refusals_never_share_a_code_by_accident() -> None:
         if "code" in vars(error):
             other = owners.setdefault(error.code, error)
             assert other is error, f"{other.__name__} and {error.__name__}: {error.code}"
+
+
+FOR_PROGRAMS = {"bad_file_key", "challenge_required", "method_not_allowed", "not_offered"}
+"""What no page shows: a page solves a challenge, and calls neither storage nor AI Proxy's API."""
+TEXTS = ROOT / "frontend" / "src" / "i18n" / "locales"
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN", "zh-TW"])
+def test_each_refusal_is_told_in_the_readers_language(language: str) -> None:
+    known = json.loads((TEXTS / f"{language}.json").read_text())["ui"]["errors"]
+    # Of what is not there, and of our own faults, the pages say the same whatever it is.
+    codes = {e.code for e in errors_page.app_errors() if e.status not in {404, 500}}
+    assert codes - FOR_PROGRAMS - known.keys() == set()
 
 
 def test_a_code_of_the_relay_without_a_text_stops_the_page() -> None:

@@ -123,6 +123,10 @@ class OpenAIDouble:
         else:
             behaviour = self.behaviours.get(model) or Behaviour.from_model(model)
         await asyncio.sleep(behaviour.delay)
+        try:
+            asked(seen), whole(seen, behaviour)
+        except (AttributeError, KeyError, TypeError):  # it is no such request
+            behaviour = Behaviour(status=400, error_code="invalid_value")
         if behaviour.status != 200:
             return await self._refuse(behaviour, writer)
         if behaviour.malformed:

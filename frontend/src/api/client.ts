@@ -1,11 +1,7 @@
 import createClient, { type Middleware } from "openapi-fetch";
 
-import type { ContractPaths } from "./contract";
 import { ApiError } from "./errors";
 import type { paths } from "./schema";
-
-/** The document's routes; those written by hand stand in until the document has them. */
-export type Paths = paths & Omit<ContractPaths, keyof paths>;
 
 /** What the client asks of the session, which itself calls through the client. */
 export interface ClientHooks {
@@ -104,7 +100,7 @@ export function middleware(): Middleware {
 }
 
 /** The API, typed by its document. Rejects with an {@link ApiError} whenever it does not succeed. */
-export const api = createClient<Paths>({
+export const api = createClient<paths>({
   baseUrl: globalThis.location.origin,
   credentials: "same-origin",
   // Looked up at each call, so that tests may put another in its place.

@@ -37,9 +37,14 @@ export function placed(entries: readonly MenuEntry[], router: Router): MenuEntry
   });
 }
 
-/** An entry's title: an administrator's own, else ours, else its name. */
+/**
+ * An entry's title: an administrator's own, else ours. A link has an administrator's alone, perhaps in
+ * another language.
+ */
 export function menuTitle(entry: Pick<MenuEntry, "name" | "titles">): string {
-  return entry.titles?.[activeLanguage.value] ?? menuTitles()[entry.name] ?? entry.name;
+  const own = entry.titles ?? {};
+  const ours = menuTitles()[entry.name];
+  return own[activeLanguage.value] ?? ours ?? own["en"] ?? Object.values(own)[0] ?? entry.name;
 }
 
 /** Every page and link in a menu, with the titles of what they are in. */

@@ -10,6 +10,7 @@ import { MODULES } from "@/modules";
 import { pushToast } from "@/ui/feedback/toasts";
 
 import { useAccess } from "./access";
+import { keepFragment, takeFragment } from "./fragments";
 import { useSession } from "./session/store";
 
 /** The app's router. `base` is for tests. */
@@ -54,16 +55,21 @@ async function admit(to: RouteLocationNormalized) {
   const access = useAccess();
   await session.start(to.meta.signedIn === true);
   if (to.meta.signedIn !== true && to.meta.needs === undefined) return true;
+  const [address = "/"] = to.fullPath.split("#", 1);
   if (!session.isSignedIn) {
-    return { name: "sign-in", query: { next: to.fullPath }, replace: true };
+    keepFragment(to.path, to.hash);
+    return { name: "sign-in", query: { next: address }, replace: true };
   }
-  if (to.meta.needs === undefined) return true;
-  await access.ensure();
-  if (access.may(to.meta.needs)) return true;
-  // A role may have been given since.
-  await access.load().catch(() => undefined);
-  if (access.may(to.meta.needs)) return true;
-  return { name: "forbidden", query: { at: to.fullPath }, replace: true };
+  if (to.meta.needs !== undefined) {
+    await access.ensure();
+    // A role may have been given since.
+    if (!access.may(to.meta.needs)) await access.load().catch(() => undefined);
+    if (!access.may(to.meta.needs)) {
+      return { name: "forbidden", query: { at: address }, replace: true };
+    }
+  }
+  const hash = to.hash === "" ? takeFragment(to.path) : "";
+  return hash === "" || { path: to.path, query: to.query, hash, replace: true };
 }
 
 function nameWindow(to: RouteLocationNormalized): void {

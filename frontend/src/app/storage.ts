@@ -21,6 +21,25 @@ export function remember(name: string, value: string | null): void {
   }
 }
 
+/** What this tab alone keeps, until it is closed: no other tab, no address and no disk has it. */
+export function recallInTab(name: string): string | null {
+  try {
+    return globalThis.sessionStorage.getItem(PREFIX + name);
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps a text for this tab; null forgets it. */
+export function rememberInTab(name: string, value: string | null): void {
+  try {
+    if (value === null) globalThis.sessionStorage.removeItem(PREFIX + name);
+    else globalThis.sessionStorage.setItem(PREFIX + name, value);
+  } catch {
+    // Forbidden: whoever has a link opens it once more.
+  }
+}
+
 /** The remembered value of that name when `fits` accepts it, else null. */
 export function recallJson<T>(name: string, fits: (value: unknown) => value is T): T | null {
   const text = recall(name);

@@ -257,6 +257,11 @@ class CoreSettings(Section):
         raise LookupError(f"no area of settings is a {kind.__name__}; is its module registered?")
 
     @property
+    def by_https(self) -> bool:
+        """Whether the address that people type is an ``https`` one."""
+        return self.public_url.lower().startswith("https://")
+
+    @property
     def base_url(self) -> str:
         """The address to print and put into links, without a trailing slash."""
         if self.public_url:

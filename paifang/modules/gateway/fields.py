@@ -20,6 +20,7 @@ from paifang.modules.gateway.money import money_nanos, money_text
 __all__ = [
     "Concurrency",
     "GroupId",
+    "Mine",
     "ModelName",
     "MoneyIn",
     "MoneyOut",
@@ -62,6 +63,13 @@ ModelName = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_MODEL}),
 ]
 """A name of a model, ours or an upstream's."""
+Mine = Annotated[
+    bool,
+    Field(
+        description="Only what the caller sees as a member of groups, and nothing that their roles "
+        "show beside it."
+    ),
+]
 Rpm = Annotated[
     int, Field(strict=True, ge=1, le=MAX_RPM, description="Requests per minute; null: no limit.")
 ]

@@ -41,10 +41,36 @@ async def test_each_sees_what_they_hold_the_permission_for(
 ) -> None:
     assert set(shown(await menu(api))["people"]) >= {"access.roles", "access.departments"}
     ada = await as_person(await people.person("ada"))
-    assert "people" not in shown(await menu(ada))
+    assert await menu(ada) == []
     role = await people.role("reader", AccessPermission.ROLES_READ)
     bob = await as_person(await people.person("bob", role))
-    assert shown(await menu(bob))["people"] == {"access.roles": {}}
+    assert shown(await menu(bob)) == {"people": {"access.roles": {}}}
+
+
+@pytest.mark.parametrize(
+    ("permissions", "scope", "pages"),
+    [
+        (("gateway.tokens:read", "gateway.logs:read"), "self", set()),
+        (("gateway.tokens:read", "gateway.logs:read"), "all", {"gateway.tokens", "gateway.logs"}),
+        (("gateway.tokens:read",), "department", {"gateway.tokens"}),
+        (("gateway.prices:read",), "self", set()),
+        (("gateway.prices:write",), "self", {"gateway.models"}),
+        (("gateway.channels:read",), "self", {"gateway.channels"}),
+    ],
+)
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_what_everybody_may_do_with_their_own_is_no_page_of_the_console(
+    people: People,
+    as_person: AsPerson,
+    permissions: tuple[str, ...],
+    scope: str,
+    pages: set[str],
+) -> None:
+    department = await people.department("east")
+    role = await people.role("keeper", *permissions, scope=scope)
+    person = await as_person(await people.person("bob", role, department=department))
+    assert set(shown(await menu(person)).get("gateway", {})) == pages
 
 
 async def test_an_entry_is_dressed_and_undressed(api: httpx.AsyncClient) -> None:
@@ -91,12 +117,15 @@ async def test_own_links_and_directories_hold_entries(
         )
     ).json()
     assert shown(await menu(api))[folder["name"]] == {link["name"]: {}}
-    ada = await as_person(await people.person("ada"))
+    reader = await people.role("reader", AccessPermission.POSITIONS_READ)
+    ada = await as_person(await people.person("ada", reader))
+    member = await as_person(await people.person("bob"))
     assert folder["name"] not in shown(await menu(ada))
     path = f"/menus/links/{link['link_id']}"
     changed = (await api.patch(path, json={"needs": None, "url": "/docs"})).json()
     assert (changed["needs"], changed["path"], changed["titles"]) == (None, "/docs", TITLES)
     assert shown(await menu(ada))[folder["name"]] == {link["name"]: {}}
+    assert await menu(member) == [], "links accompany pages"
     await api.put("/menus/access.roles", json={"parent": folder["name"]})
     assert (await api.delete(f"/menus/links/{folder['link_id']}")).status_code == 204
     assert (await entry(api, "access.roles"))["parent"] is None
@@ -187,7 +216,7 @@ def test_hidden_or_forbidden_above_hides_below_and_a_lost_directory_is_the_top()
         def names(nodes: Any) -> str:
             return ",".join(f"{n.entry.name}({names(n.children)})" for n in nodes)
 
-        return names(tree(entries([module], rows), caller))
+        return names(tree(entries([module], rows), caller, ()))
 
     def row(name: str, **values: Any) -> MenuEntry:
         return MenuEntry(name=name, **{"kind": "override", "hidden": False} | values)

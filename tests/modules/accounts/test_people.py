@@ -85,6 +85,23 @@ async def test_a_list_is_filtered_sorted_and_counted(
     assert code(await boss.get(f"{USERS}?stat=active")) == (422, "invalid")
 
 
+async def test_who_awaits_approval_is_told_apart_from_whose_address_is_not_confirmed(
+    people: People, boss: httpx.AsyncClient
+) -> None:
+    await people.make("waits@example.org", status="pending")
+    await people.make("comes@example.org", status="pending")
+    await people.change("comes@example.org", email_verified_at=None)
+
+    async def emails(status: str) -> list[str]:
+        answer = await boss.get(f"{USERS}?status={status}&sort=email")
+        assert answer.status_code == 200, answer.text
+        return [user["email"] for user in answer.json()["items"]]
+
+    assert await emails("awaiting") == ["waits@example.org"]
+    assert await emails("unconfirmed") == ["comes@example.org"]
+    assert await emails("pending") == ["comes@example.org", "waits@example.org"]
+
+
 async def test_a_page_takes_as_many_statements_however_many_people(
     people: People,
     boss: httpx.AsyncClient,

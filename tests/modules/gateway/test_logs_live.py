@@ -16,6 +16,7 @@ from modules.gateway.test_usage import log_calls
 from paifang.core.auth import Principal
 from paifang.core.db import Database
 from paifang.core.runtime import Runtime
+from paifang.core.scope import EVERYTHING
 from paifang.modules.gateway.logs import export, tail
 from paifang.modules.gateway.permissions import GatewayPermission
 
@@ -52,6 +53,39 @@ async def test_an_export_is_what_the_caller_sees_in_as_many_batches_as_it_takes(
     assert cut[-1].startswith("cut off after 4 rows")
     refused = await api.get("/logs/export", params={**FROM, "started_to": "2027-03-10T00:00:00Z"})
     assert refused.json()["code"] == "time_too_long"
+
+
+@pytest.mark.usefixtures("quick")
+async def test_mine_leaves_out_what_only_a_role_shows(
+    people: People, runtime: Runtime, db: Database
+) -> None:
+    wide = {f"gateway.{name}:read": EVERYTHING for name in ("logs", "usage")}
+    ann, boss = await people.make("ann"), await people.make("boss", grants=wide)
+    group = await team(ann)
+    await join(db, ann, group, boss, "member")
+    hers, his = await token(ann, group, "one"), await token(boss, group, "two")
+    for made_token, model in ((hers, "m1"), (his, "m2")):
+        fields = {"group_id": group, "token_id": made_token["id"], "model": model}
+        await log_calls(db, fields)
+
+    async def listed(**query: Any) -> list[str]:
+        page = made(await boss.api.get("/logs", params=query), 200)
+        return sorted(log["model"] for log in page["items"])
+
+    assert await listed() == ["m1", "m2"]
+    assert await listed(mine="true") == ["m2"]
+    assert [row["model"] for row in await rows(boss.api, mine="true")] == ["m2"]
+    period = {"from": FROM["started_from"], "to": FROM["started_to"]}
+    for mine, calls in (("false", 2), ("true", 1)):
+        query = period | {"mine": mine}
+        found = made(await boss.api.get("/usage", params=query), 200)
+        assert found["series"][0]["totals"]["calls"] == calls
+        found = made(await boss.api.get("/overview", params=query), 200)
+        assert found["totals"]["calls"] == calls
+    runtime.draining = True  # a live view then ends after the first look
+    live = (await boss.api.get("/logs/tail", params={"after": 0, "mine": "true"})).text
+    assert "m2" in live
+    assert "m1" not in live
 
 
 class Live:

@@ -70,6 +70,24 @@ async def test_members_see_their_own_tokens_and_managers_all_of_the_group(
     assert code(refused) == (403, "token_not_yours")
 
 
+async def test_mine_leaves_out_what_only_a_role_shows(people: People, db: Database) -> None:
+    ann = await people.make("ann")
+    boss = await people.make("boss", grants={"gateway.tokens:read": EVERYTHING})
+    joined, own = await team(ann), await team(boss)
+    await join(db, ann, joined, boss, "member")
+    await token(ann, joined, "a")
+    await token(boss, joined, "b")
+    await token(boss, own, "c")
+
+    async def seen(query: str = "") -> list[str]:
+        found = made(await boss.api.get(f"/tokens{query}"), 200)
+        return sorted(t["name"] for t in found["items"])
+
+    assert await seen() == ["a", "b", "c"]
+    assert await seen("?mine=true") == ["b", "c"]
+    assert await seen(f"?mine=true&group_id={joined}") == ["b"]
+
+
 async def test_a_token_goes_no_further_than_its_group(
     people: People, db: Database, api: httpx.AsyncClient, runtime: Runtime
 ) -> None:

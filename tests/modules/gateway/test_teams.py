@@ -265,6 +265,25 @@ async def test_the_console_sees_and_changes_what_its_scope_holds(
     assert code(refused) == (403, "token_not_yours")
 
 
+async def test_mine_leaves_out_what_only_a_role_shows(
+    people: People, db: Database, api: httpx.AsyncClient
+) -> None:
+    ann = await people.make("ann")
+    boss = await people.make("boss", grants={"gateway.groups:read": EVERYTHING})
+    theirs, joined = await team(ann, "Theirs"), await team(ann, "Joined")
+    await join(db, ann, joined, boss, "member")
+    own = await team(boss, "Own")
+
+    async def ids(client: httpx.AsyncClient, query: str = "") -> set[str]:
+        return {g["id"] for g in made(await client.get(f"/groups{query}"), 200)["items"]}
+
+    assert await ids(boss.api) == {theirs, joined, own}
+    assert await ids(boss.api, "?mine=true") == {joined, own}
+    assert await ids(boss.api, "?mine=true&search=joi") == {joined}
+    assert await ids(ann.api, "?mine=true") == await ids(ann.api) == {theirs, joined}
+    assert await ids(api, "?mine=true") == set(), "a key is in no group"
+
+
 async def test_a_page_of_groups_takes_two_statements(
     people: People, db: Database, query_count: Any
 ) -> None:
@@ -373,7 +392,8 @@ async def test_the_wishes_of_who_is_gone_count_no_longer_and_those_of_a_key_do(
     await people.set_status(ann, "disabled")
     await invited(db, str(ann.id), bob, group)
     assert await roles(cyd, group) == {"Ann": "owner", "Cyd": "owner"}
+    assert await refusals(db) == {(group, "inviter_gone")}
     await invited(db, "administrator", bob, group, other)
     assert (await roles(bob, other))["Bob"] == "member"
     assert (await roles(bob, group))["Bob"] == "member"
-    assert await refusals(db) == set()
+    assert await refusals(db) == {(group, "inviter_gone")}

@@ -36,6 +36,12 @@ export function day(iso: string): string {
   );
 }
 
+/** Several names as the reader's language lists them; Chinese ones may be in another script. */
+export function listed(names: readonly string[]): string {
+  if (activeLanguage.value !== "en") return names.join("、");
+  return new Intl.ListFormat(activeLanguage.value).format(names);
+}
+
 /** A number as the reader's language writes it. */
 export function number(value: number, digits = 0): string {
   return new Intl.NumberFormat(activeLanguage.value, { maximumFractionDigits: digits }).format(

@@ -3,11 +3,12 @@
 Pure functions of the manifests and the stored rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from paifang.core.auth import Principal
 from paifang.core.module import Menu, MenuKind, Module
+from paifang.core.scope import OWN
 from paifang.modules.access.menus.models import MenuEntry
 
 TOP = ""
@@ -90,15 +91,21 @@ def _own(row: MenuEntry) -> Entry:
     )
 
 
-def tree(found: Sequence[Entry], caller: Principal) -> list[Node]:
-    """What a caller sees: an entry whose permission they hold, unless it or one above is hidden.
+def tree(found: Sequence[Entry], caller: Principal, common: Collection[str]) -> list[Node]:
+    """What a caller sees: an entry that :func:`concerns` them, unless it or one above is hidden.
 
-    A directory is there when something is in it.
+    A directory is there when something is in it, and all of it is when a page is: links accompany
+    pages, and whoever has no page has no console.
+
+    Args:
+        found: Every entry.
+        caller: Whoever looks.
+        common: The permissions that everybody is given.
     """
     nodes = {
         entry.name: Node(entry)
         for entry in sorted(found, key=lambda entry: entry.sort)
-        if not entry.hidden and (entry.needs is None or caller.may(entry.needs))
+        if not entry.hidden and concerns(entry, caller, common)
     }
     top: list[Node] = []
     for node in nodes.values():
@@ -107,7 +114,31 @@ def tree(found: Sequence[Entry], caller: Principal) -> list[Node]:
             top.append(node)
         elif parent in nodes:
             nodes[parent].children.append(node)
-    return _filled(top)
+    top = _filled(top)
+    return top if _has_page(top) else []
+
+
+def concerns(entry: Entry, caller: Principal, common: Collection[str]) -> bool:
+    """Whether an entry is for a caller: they hold its permission, and about its subject something
+    that not everybody does: a permission that is not in ``common``, or more rows than their own.
+
+    The console is for those who look after something. What everybody does with what is their own
+    has its place in the portal.
+    """
+    if entry.needs is None or caller.all_permissions:
+        return True
+    if not caller.may(entry.needs):
+        return False
+    subject, _, _ = entry.needs.partition(":")
+    return any(
+        permission not in common or not scope.within(OWN)
+        for permission, scope in caller.grants.items()
+        if permission.startswith(f"{subject}:")
+    )
+
+
+def _has_page(nodes: Iterable[Node]) -> bool:
+    return any(node.entry.kind == MenuKind.PAGE or _has_page(node.children) for node in nodes)
 
 
 def _filled(nodes: list[Node]) -> list[Node]:

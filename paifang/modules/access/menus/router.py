@@ -61,7 +61,9 @@ def _read(entry: Entry) -> MenuRead:
 
 @router.get("/menu", dependencies=[require(AccessPermission.SELF)])
 async def get_menu(request: Request, session: Db, caller: Caller) -> list[MenuNode]:
-    """The caller's menu of the console: a tree of what they may see."""
+    """The caller's menu of the console: a tree of what they look after; empty for whoever holds
+    no more than every member.
+    """
     found = await service.menu_of(session, caller=caller, modules=_modules(request))
     return [_node(node) for node in found]
 

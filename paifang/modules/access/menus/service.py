@@ -45,7 +45,9 @@ async def menu_of(
     session: AsyncSession, *, caller: Principal, modules: Iterable[Module]
 ) -> list[Node]:
     """The menu that a caller sees. One statement."""
-    return tree(await list_all(session, modules=modules), caller)
+    modules = tuple(modules)
+    common = {p.value for module in modules for p in module.member_permissions}
+    return tree(await list_all(session, modules=modules), caller, common)
 
 
 async def list_all(session: AsyncSession, *, modules: Iterable[Module]) -> list[Entry]:

@@ -35,8 +35,7 @@ class Client:
 def by_https(request: Request) -> bool:
     """Whether people come by HTTPS: the request did, or the public address says so."""
     runtime: Runtime = request.app.state.runtime
-    public = runtime.settings.public_url.lower()
-    return request.url.scheme == "https" or public.startswith("https://")
+    return request.url.scheme == "https" or runtime.settings.by_https
 
 
 def is_insecure(request: Request) -> bool:

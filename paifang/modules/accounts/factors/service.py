@@ -32,6 +32,9 @@ from paifang.modules.accounts.factors.models import Identity, Passkey, RecoveryC
 from paifang.modules.accounts.factors.params import REQUIRE_SECOND_FACTOR, RULES
 from paifang.modules.accounts.users import service as users
 
+SECOND = ("totp", "passkey", "recovery_code")
+"""Every second factor, by the name that a session keeps of it."""
+
 
 async def methods_of(session: AsyncSession, *, user_id: UUID) -> list[str]:
     """The second factors that a person may be asked for: ``totp``, ``passkey``, ``recovery_code``.

@@ -43,6 +43,7 @@ class Wanted:
     """What a list is filtered by."""
 
     status: str | None = None
+    """A status, or one half of ``pending``: ``awaiting`` approval, or ``unconfirmed`` address."""
     search: str | None = None
     """A part of the address or the name."""
     department_id: UUID | None = None
@@ -82,7 +83,13 @@ async def get(session: AsyncSession, *, caller: Principal, user_id: UUID) -> Per
 
 async def _selected(session: AsyncSession, caller: Principal, wanted: Wanted) -> Select[Any]:
     statement: Select[Any] = visible(select(User).where(User.status != UserStatus.DELETED), caller)
-    if wanted.status is not None:
+    if wanted.status in ("awaiting", "unconfirmed"):
+        confirmed = User.email_verified_at.is_not(None)
+        statement = statement.where(
+            User.status == UserStatus.PENDING,
+            confirmed if wanted.status == "awaiting" else ~confirmed,
+        )
+    elif wanted.status is not None:
         statement = statement.where(User.status == wanted.status)
     if wanted.search:
         statement = statement.where(

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from paifang.core.fields import absent
 from paifang.modules.accounts.fields import DisplayName, Email, Locale, Phone
 
-Status = Literal["pending", "active", "disabled"]
+Status = Literal["pending", "awaiting", "unconfirmed", "active", "disabled"]
+"""What a list asks for. Who is pending either awaits approval, with an address that is confirmed,
+or has not confirmed it yet: was invited, or asked to sign up."""
 Ids = Annotated[list[UUID], Field(max_length=50)]
 
 

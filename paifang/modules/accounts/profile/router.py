@@ -9,6 +9,7 @@ from paifang.core.auth import Caller, public, require
 from paifang.core.db import on_commit
 from paifang.core.db.request import Db
 from paifang.core.guard import largest_body
+from paifang.core.openapi import described
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts import pictures
 from paifang.modules.accounts.entry import cookies
@@ -16,9 +17,9 @@ from paifang.modules.accounts.entry.answers import picture
 from paifang.modules.accounts.entry.client import by_https
 from paifang.modules.accounts.permissions import AccountsPermission
 from paifang.modules.accounts.profile import service
-from paifang.modules.accounts.profile.errors import NoPerson
 from paifang.modules.accounts.profile.schemas import ProfileRead, ProfileUpdate
 from paifang.modules.accounts.profile.service import Profile
+from paifang.modules.accounts.sessions.errors import NoPerson
 
 router = APIRouter(prefix="/account", tags=["account"])
 avatars = APIRouter(prefix="/avatars", tags=["account"])
@@ -56,7 +57,7 @@ async def delete_account(request: Request, response: Response, session: Db, call
     cookies.clear(response, https=by_https(request))
 
 
-@router.put("/avatar", dependencies=[SELF], openapi_extra=UPLOAD)
+@router.put("/avatar", dependencies=[SELF], openapi_extra=UPLOAD, responses=described((507,)))
 @largest_body(pictures.MAX_BYTES)
 async def put_avatar(request: Request, caller: Caller) -> ProfileRead:
     """Set your picture: PNG, JPEG or WebP, at most 2 MiB. It is cut to a square.

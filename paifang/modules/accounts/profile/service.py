@@ -18,8 +18,8 @@ from paifang.modules.access.positions import service as positions
 from paifang.modules.access.roles import service as roles
 from paifang.modules.accounts.factors import service as factors
 from paifang.modules.accounts.invitations import service as invitations
-from paifang.modules.accounts.profile.errors import NoPerson
 from paifang.modules.accounts.sessions import service as sessions
+from paifang.modules.accounts.sessions.errors import NoPerson
 from paifang.modules.accounts.sessions.shown import shown
 from paifang.modules.accounts.settings import AccountsSettings
 from paifang.modules.accounts.users import service as users

@@ -38,7 +38,9 @@ class PasswordChange(BaseModel):
 
     password: NewPassword
     current: GivenPassword | None = Field(
-        None, description="The present one. Not needed shortly after having proved who one is."
+        None,
+        description="The present one. Not needed shortly after having proved who one is, and not "
+        "enough for who has a second factor: they prove it with that first.",
     )
 
 

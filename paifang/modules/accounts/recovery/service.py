@@ -20,6 +20,7 @@ from paifang.modules.accounts import mails
 from paifang.modules.accounts.challenges.service import Throttles
 from paifang.modules.accounts.entry import service as entry
 from paifang.modules.accounts.entry.client import Client
+from paifang.modules.accounts.factors import service as factors
 from paifang.modules.accounts.links import service as links
 from paifang.modules.accounts.links.errors import LinkOver
 from paifang.modules.accounts.links.models import MailLink, Purpose
@@ -94,23 +95,33 @@ async def change_password(
 ) -> None:
     """Change one's password: with the present one, or shortly after having proved who one is.
 
-    All other sessions end.
+    Who has a second factor has to have proved it with that, whether they know the password or not:
+    else whoever has looked it over a shoulder changes it from a session that was left open. All
+    other sessions end.
 
     Raises:
         NoPerson: a key has no password.
         WrongPassword: the present one is another.
-        ReauthenticationRequired: it was not given, and the last proof is old.
+        ReauthenticationRequired: the last proof is old, and the present password was not given or
+            is not enough.
         WeakPassword: it says why.
         TooManyAttempts: the present one was wrong too often.
     """
     settings = runtime.settings.area(AccountsSettings)
     user_id = _own(caller)
-    if current is not None:
-        if not await check_own(runtime, user_id=user_id, password=current, client=client):
-            raise WrongPassword
-    else:
-        async with runtime.db.reading() as session:
-            await sessions.need_recent(session, session_id=caller.session_id, settings=settings)
+    async with runtime.db.reading() as session:
+        second = await factors.methods_of(session, user_id=user_id)
+        if second or current is None:
+            await sessions.need_recent(
+                session,
+                session_id=caller.session_id,
+                settings=settings,
+                by=factors.SECOND if second else (),
+            )
+    if current is not None and not await check_own(
+        runtime, user_id=user_id, password=current, client=client
+    ):
+        raise WrongPassword
     async with runtime.db.reading() as session:
         known = await users.by_id(session, user_id=user_id)
     if known is None:

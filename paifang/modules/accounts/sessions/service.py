@@ -1,6 +1,6 @@
 """Beginning, continuing and ending sessions. The only place that writes them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -210,19 +210,32 @@ async def erase_of(session: AsyncSession, *, user_id: UUID) -> None:
 
 
 async def need_recent(
-    session: AsyncSession, *, session_id: UUID | None, settings: AccountsSettings
+    session: AsyncSession,
+    *,
+    session_id: UUID | None,
+    settings: AccountsSettings,
+    by: Collection[str] = (),
 ) -> None:
     """Refuse a sensitive change by somebody who proved long ago who they are.
+
+    Args:
+        session: The caller's transaction.
+        session_id: The caller's session.
+        settings: They say how long a proof counts.
+        by: The methods of which the session must have seen one; any will do when it is empty. That
+            the last proof was by one of them follows from who has a second factor: nothing else is
+            taken from them as a proof.
 
     Raises:
         ReauthenticationRequired: :func:`prove` wants to be called first; or there is no session.
     """
     found = None if session_id is None else await session.get(Session, session_id)
     limit = timedelta(minutes=settings.reauthentication_minutes)
-    if found is None or utc_now() > found.authenticated_at + limit:
+    stale = found is None or utc_now() > found.authenticated_at + limit
+    if stale or (by and found is not None and not set(by) & set(found.methods)):
+        wanted = "your second factor" if by else "your password or another proof"
         raise ReauthenticationRequired(
-            "This change asks for your password or another proof again; "
-            "POST /api/v1/account/reauthenticate takes it."
+            f"This change asks for {wanted} again; POST /api/v1/account/reauthenticate takes it."
         )
 
 

@@ -1,13 +1,13 @@
 """The API of signing in."""
 
-from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import orjson
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.routing import APIRoute
 
 from paifang.core.auth import public
+from paifang.core.openapi import described
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts.entry import service as entries
 from paifang.modules.accounts.entry.answers import FactorNeeded, SignedIn, answered
@@ -44,6 +44,8 @@ async def sign_in(
 class OAuthRoute(APIRoute):
     """A route whose refusals have OAuth's shape (RFC 6749, section 5.2)."""
 
+    refusals: ClassVar = described((400, 429, 503), ProgramRefusal)
+
     def render_problem(self, status: int, detail: str, headers: Any) -> Response:
         """A refusal."""
         errors = {422: "invalid_request", 503: "temporarily_unavailable"}
@@ -56,14 +58,7 @@ class OAuthRoute(APIRoute):
 programs = APIRouter(prefix="/auth", tags=["auth"], route_class=OAuthRoute)
 
 
-@programs.post(
-    "/token",
-    dependencies=[public()],
-    responses={
-        status: {"model": ProgramRefusal, "description": HTTPStatus(status).phrase}
-        for status in (400, 429, 503)
-    },
-)
+@programs.post("/token", dependencies=[public()])
 async def token(
     request: Request,
     grant_type: Annotated[str, Form(max_length=32, pattern="^(password|refresh_token)$")],

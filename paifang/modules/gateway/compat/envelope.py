@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import orjson
 from fastapi import Request
@@ -11,6 +11,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from paifang.core.errors import Invalid
+from paifang.core.openapi import described
+from paifang.core.texts import check_value
 from paifang.modules.gateway.compat.errors import MAX_BODY, BodyTooLarge
 
 T = TypeVar("T")
@@ -26,11 +28,15 @@ class Envelope(BaseModel, Generic[T]):
     success: bool
     message: str
     """Why it failed; empty when it did not."""
-    data: T
+    data: T | None
+    """Null when it failed."""
 
 
 class EnvelopeRoute(APIRoute):
     """A route whose errors are in the envelope, too."""
+
+    refusals: ClassVar = described((401, 403, 503), Envelope[None])
+    """All others are a 200."""
 
     @staticmethod
     def render_problem(status: int, detail: str, headers: Mapping[str, str] | None) -> Response:
@@ -62,7 +68,9 @@ def reader(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
         if not raw.strip():
             raise Invalid("The body is empty: send JSON.")
         try:
-            return adapter.validate_python(orjson.loads(raw))
+            data = orjson.loads(raw)
+            check_value(data)
+            return adapter.validate_python(data)
         except orjson.JSONDecodeError as error:
             raise Invalid(f"The body is not JSON: {error}.") from None
         except ValidationError as error:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from paifang.core.auth import Caller, require
 from paifang.core.db.request import Db
 from paifang.core.pagination import Page, Paging
-from paifang.modules.gateway.fields import Search
+from paifang.modules.gateway.fields import Mine, Search
 from paifang.modules.gateway.groups import service
 from paifang.modules.gateway.groups.errors import PersonalGroup
 from paifang.modules.gateway.groups.schemas import (
@@ -48,10 +48,16 @@ async def list_groups(
         Search | None,
         Query(description="Part of the id or of the name."),
     ] = None,
+    mine: Mine = False,
 ) -> Page[GroupRead]:
     """The groups that the caller is in or has in their scope, the newest first."""
     found = await service.list_page(
-        session, caller=caller, paging=paging, status=status, kind=kind, search=search
+        session,
+        caller=caller.only_mine(mine),
+        paging=paging,
+        status=status,
+        kind=kind,
+        search=search,
     )
     return Page(
         items=[_read(view) for view in found.items],

@@ -48,14 +48,21 @@ async def list_logs(
     """Finished calls that the caller sees, newest first: all of the groups they manage, those of
     their own tokens in others. For the next page, give `next` as `before`.
     """
-    rows, following = await finding.find(on, caller=caller, **wanted.model_dump())
+    rows, following = await finding.find(
+        on, caller=caller.only_mine(wanted.mine), **wanted.filters()
+    )
     currency = _currency(request)
     for row in rows:
         row["currency"] = currency
     return hot_json({"items": shown(rows, LogRead), "next": following})
 
 
-@router.get("/export", dependencies=[READ], response_class=StreamingResponse)
+@router.get(
+    "/export",
+    dependencies=[READ],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}, "description": "A table, UTF-8"}},
+)
 async def export_logs(
     request: Request, caller: Caller, wanted: Annotated[LogExport, Query()]
 ) -> StreamingResponse:
@@ -65,16 +72,21 @@ async def export_logs(
     runtime: Runtime = request.app.state.runtime
     lines = export.lines(
         runtime.db,
-        caller=caller,
+        caller=caller.only_mine(wanted.mine),
         currency=_currency(request),
         channels=caller.may(GatewayPermission.CHANNELS_READ),
-        filters=wanted.model_dump(),
+        filters=wanted.filters(),
     )
     headers = {"Content-Disposition": 'attachment; filename="logs.csv"'}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.get("/tail", dependencies=[READ], response_class=StreamingResponse)
+@router.get(
+    "/tail",
+    dependencies=[READ],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events, as they come"}},
+)
 async def tail_logs(
     request: Request, caller: Caller, wanted: Annotated[LogTail, Query()]
 ) -> StreamingResponse:
@@ -90,15 +102,15 @@ async def tail_logs(
             found = await principal(request)
         except Unauthenticated:
             return None
-        return found if found.may(GatewayPermission.LOGS_READ) else None
+        return found.only_mine(wanted.mine) if found.may(GatewayPermission.LOGS_READ) else None
 
     tail.watchers(runtime).check()
-    filters = wanted.model_dump()
+    filters = wanted.filters()
     after = filters.pop("after")
     stream = tail.events(
         runtime,
         renew=renew,
-        caller=caller,
+        caller=caller.only_mine(wanted.mine),
         currency=_currency(request),
         after=after,
         filters=filters,

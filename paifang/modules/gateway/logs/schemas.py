@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from paifang.modules.gateway.changes import PRINTABLE_PATTERN
-from paifang.modules.gateway.fields import MoneyOut
+from paifang.modules.gateway.fields import Mine, MoneyOut
 from paifang.modules.gateway.logs.models import Log
 from paifang.modules.gateway.relay.record import Outcome
 
@@ -34,6 +34,11 @@ class LogNarrow(BaseModel):
     model: Text | None = Field(None, description="The name the client called.")
     outcome: Outcome | None = None
     status: StatusClass | None = Field(None, description="Class of the HTTP status.")
+    mine: Mine = False
+
+    def filters(self) -> dict[str, Any]:
+        """What narrows the rows; ``mine`` narrows whoever asks."""
+        return self.model_dump(exclude={"mine"})
 
 
 class LogFilter(LogNarrow):

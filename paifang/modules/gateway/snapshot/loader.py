@@ -19,6 +19,7 @@ from paifang.modules.gateway.channels.providers import LOCAL
 from paifang.modules.gateway.prices.models import Price as PriceRow
 from paifang.modules.gateway.relay.snapshot import Channel, Price, Snapshot
 from paifang.modules.gateway.snapshot.records import (
+    BATCH,
     CHANNELS,
     GROUPS,
     PRICES,
@@ -35,8 +36,6 @@ VERSION = "gateway"
 """The version that every change the relay must know counts up."""
 MESSAGES = "gateway:changed"
 """The cache's channel on which processes tell each other to look."""
-BATCH = 250
-"""Rows that are built before other work on the event loop gets its turn."""
 PRICE_HISTORY = timedelta(days=1)
 """A price that ended longer ago is not loaded: no running call began under it."""
 WARN_EVERY = 60.0
@@ -62,7 +61,8 @@ async def load(database: Database, secrets: Secrets, records: Records | None = N
             for row in rows:
                 records.group(row)
         channels, prices = await _served(connection, records)
-        records.free(_free(channels, prices))
+        for _ in records.free(_free(channels, prices)):
+            await asyncio.sleep(0)
         async for rows in _batches(connection, SHARES):
             for row in rows:
                 records.share(row)

@@ -6,13 +6,11 @@ token is refused, and an ERROR says which and why, once.
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-import orjson
 from sqlalchemy import Text, and_, case, cast, func, or_, select, type_coerce
 from sqlalchemy.types import NullType
 
@@ -20,7 +18,6 @@ from paifang.core.scope import unscoped
 from paifang.core.secrets import Secrets, SecretsError
 from paifang.modules.accounts.users.models import User as Owner
 from paifang.modules.accounts.users.models import UserStatus
-from paifang.modules.gateway.changes import parse_network
 from paifang.modules.gateway.channels.models import Channel as ChannelRow
 from paifang.modules.gateway.channels.providers import manner_of
 from paifang.modules.gateway.groups.models import Group as GroupRow
@@ -29,15 +26,27 @@ from paifang.modules.gateway.prices.models import Price as PriceRow
 from paifang.modules.gateway.relay.snapshot import (
     Channel,
     Group,
-    Limits,
     Network,
     Price,
     Timeouts,
     Token,
 )
+from paifang.modules.gateway.snapshot.values import (
+    both,
+    id_text,
+    limits_of,
+    list_of,
+    mapping_of,
+    models_of,
+    networks_of,
+    shared,
+)
 from paifang.modules.gateway.tokens.models import Token as TokenRow
 
 log = logging.getLogger(__name__)
+
+BATCH = 250
+"""Rows that are built before other work on the event loop gets its turn."""
 
 # A personal group goes with its person. Whose account is not active can't call in any of theirs.
 _ACTIVE = UserStatus.ACTIVE.value
@@ -189,6 +198,7 @@ class Records:
         self.tokens: dict[bytes, Token] = {}
         self.budgets: dict[str, Budget] = {}
         self._allowed: dict[str, str | None] = {}
+        self._poor: list[Group] = []
         self._free: frozenset[str] = frozenset()
         self._new_credentials: dict[str, str] = {}
         self._new_complaints: set[str] = set()
@@ -210,9 +220,21 @@ class Records:
             unpriced = "block" if quota else "allow"
         if models is not None or quota == 0:
             self._allowed[group_id] = models
-        self.groups[group_id] = Group(
-            group_id, status == "enabled", _limits(rpm, tpm, concurrency), sys.intern(unpriced)
+        group = Group(
+            group_id,
+            status == "enabled",
+            limits_of(rpm, tpm, concurrency),
+            sys.intern(unpriced),
+            # Which models cost nothing is not known yet.
+            None if quota == 0 else self._of_group(group_id),
         )
+        if quota == 0:
+            self._poor.append(group)
+        self._keep_group(group)
+
+    def _keep_group(self, group: Group) -> None:
+        known = self._groups.get(group.id)
+        self.groups[group.id] = known if known == group else group
 
     def token(self, row: Any) -> None:
         """Add a token, unless its group is not in this load. The groups come first."""
@@ -221,13 +243,13 @@ class Records:
         group = self.groups.get(group_id)
         if group is None:
             return
-        token_id = _text(token_id)
+        token_id = id_text(token_id)
         allowed: frozenset[str] | None = None
         places: tuple[Network, ...] = ()
         try:
-            allowed = None if models is None else _models(models)
+            allowed = None if models is None else models_of(models)
             allowed = self._within_group(group_id, models, allowed)
-            places = _networks(networks)
+            places = networks_of(networks)
         except ValueError as error:
             self._complain(f"token {token_id} ({name!r}) is refused: {error}")
             status = "disabled" if status == "enabled" else status
@@ -243,7 +265,7 @@ class Records:
             None if expires_at is None else expires_at.timestamp(),
             allowed,
             places,
-            _limits(rpm, tpm, concurrency),
+            limits_of(rpm, tpm, concurrency),
             quota,
             used,
         )
@@ -260,16 +282,16 @@ class Records:
         group_id, count = row
         self.budgets[group_id] = replace(self.budgets[group_id], tokens=count)
 
-    def free(self, models: Iterable[str]) -> None:
-        """Say which models cost nothing. They come between the groups and the tokens."""
+    def free(self, models: Iterable[str]) -> Iterator[None]:
+        """Say which models cost nothing, and go on to the end: it takes pauses.
+
+        They come between the groups and the tokens.
+        """
         self._free = frozenset(models)
-        for group_id in self._allowed:
-            allowed = self._of_group(group_id)
-            self.groups[group_id] = replace(self.groups[group_id], models=allowed)
-        for group_id, group in self.groups.items():
-            known = self._groups.get(group_id)
-            if known == group:
-                self.groups[group_id] = known
+        for number, group in enumerate(self._poor, 1):
+            self._keep_group(replace(group, models=self._of_group(group.id)))
+            if number % BATCH == 0:
+                yield
 
     def _of_group(self, group_id: str) -> frozenset[str] | None:
         try:
@@ -285,10 +307,10 @@ class Records:
         if group_id not in self._allowed:
             return allowed
         text = self._allowed[group_id]
-        found = allowed if text is None else _both(models, text)
+        found = allowed if text is None else both(models, text)
         budget = self.budgets.get(group_id)
         if budget is not None and budget.quota == 0:
-            return _shared(self._free if found is None else self._free & found)
+            return shared(self._free if found is None else self._free & found)
         return found
 
     def channel(self, row: Any) -> tuple[list[str], Channel]:
@@ -300,8 +322,8 @@ class Records:
         credential = ""
         try:
             credential = self._credential(encrypted)
-            names = _mapping(mapping)
-            served = _list(models, "models")
+            names = mapping_of(mapping)
+            served = list_of(models, "models")
         except (ValueError, SecretsError) as error:
             self._complain(f"channel {channel_id} ({name!r}) is left out: {error}")
         channel = Channel(
@@ -352,60 +374,3 @@ _values = attrgetter(
     "used",
 )
 """A token's fields, in the order in which it takes them."""
-
-
-def _text(given: Any) -> str:
-    """An id as text, from whatever the driver has: SQLite's is a UUID's hex."""
-    text = str(given)
-    if len(text) != 32:
-        return text
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-@lru_cache(maxsize=4096)
-def _limits(rpm: int | None, tpm: int | None, concurrency: int | None) -> Limits:
-    """One object for all whose limits are equal."""
-    return Limits(rpm, tpm, concurrency)
-
-
-@lru_cache(maxsize=4096)
-def _models(text: str) -> frozenset[str]:
-    return frozenset(_list(text, "models"))
-
-
-@lru_cache(maxsize=4096)
-def _both(token: str | None, group: str) -> frozenset[str]:
-    """The models of a group that a token may call; one object for all of the same texts."""
-    return _models(group) if token is None else _models(group) & _models(token)
-
-
-@lru_cache(maxsize=1024)
-def _shared(models: frozenset[str]) -> frozenset[str]:
-    """One object for all sets that are equal."""
-    return models
-
-
-@lru_cache(maxsize=4096)
-def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(parse_network(entry) for entry in _list(text, "networks"))
-
-
-def _list(text: str, field: str) -> list[str]:
-    found = _json(text, field)
-    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
-        raise ValueError(f"{field} is not a list of text")
-    return found
-
-
-def _mapping(text: str) -> dict[str, str]:
-    found = _json(text, "model_mapping")
-    if not isinstance(found, dict) or not all(isinstance(to, str) for to in found.values()):
-        raise ValueError("model_mapping does not map names to names")
-    return found
-
-
-def _json(text: str, field: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"{field} is not JSON") from error

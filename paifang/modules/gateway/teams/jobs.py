@@ -33,5 +33,4 @@ async def join_groups(run: Run, *, user_id: str, invitation_id: str | None) -> N
 async def _join(run: Run, user_id: str, invitation_id: str) -> None:
     async with run.transaction() as session:
         inviter, named = await groups_of(session, invitation_id=UUID(invitation_id))
-        if inviter is not None:
-            await joining.join(session, inviter=inviter, user_id=UUID(user_id), group_ids=named)
+        await joining.join(session, inviter=inviter, user_id=UUID(user_id), group_ids=named)

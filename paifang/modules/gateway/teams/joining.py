@@ -14,28 +14,41 @@ from paifang.modules.gateway.members.models import GroupRole
 from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.teams import service
 
+GONE = Principal(id="nobody", name="Nobody")
+"""Whoever invited, and is not here any more."""
+
 
 async def join(
-    session: AsyncSession, *, inviter: Principal, user_id: UUID, group_ids: Sequence[str]
+    session: AsyncSession, *, inviter: Principal | None, user_id: UUID, group_ids: Sequence[str]
 ) -> None:
     """Put a person into groups, as far as whoever invited them may do that today.
 
     Each group counts by itself: one that is full, gone or not the inviter's is left out, and the
-    audit says so, because nobody is there to be told. Doing it twice is doing it once.
+    audit says so, because nobody is there to be told. All of them are when whoever invited is no
+    longer here. Doing it twice is doing it once.
     """
-    actor = inviter.under(GatewayPermission.TEAMS_WRITE)
-    for group_id in dict.fromkeys(group_ids):
+    # In one order, whoever wrote them down: two people may join at the same moment.
+    for group_id in sorted(set(group_ids)):
+        if inviter is None:
+            _refuse(session, GONE, user_id, group_id, "inviter_gone")
+            continue
         try:
-            await _join(session, actor, user_id, group_id)
+            await _join(session, inviter.under(GatewayPermission.TEAMS_WRITE), user_id, group_id)
         except AppError as error:
-            audit.record(
-                session,
-                actor=inviter,
-                action="gateway.group.join_refused",
-                subject_type="group",
-                subject_id=group_id,
-                changes={"user": str(user_id), "code": error.code},
-            )
+            _refuse(session, inviter, user_id, group_id, error.code)
+
+
+def _refuse(
+    session: AsyncSession, actor: Principal, user_id: UUID, group_id: str, code: str
+) -> None:
+    audit.record(
+        session,
+        actor=actor,
+        action="gateway.group.join_refused",
+        subject_type="group",
+        subject_id=group_id,
+        changes={"user": str(user_id), "code": code},
+    )
 
 
 async def _join(session: AsyncSession, actor: Principal, user_id: UUID, group_id: str) -> None:

@@ -10,7 +10,7 @@ from paifang.core.auth import Caller, require
 from paifang.core.db.request import Db
 from paifang.core.hot import HotDb, hot_page
 from paifang.core.pagination import Page, Paging
-from paifang.modules.gateway.fields import Search
+from paifang.modules.gateway.fields import Mine, Search
 from paifang.modules.gateway.permissions import GatewayPermission
 from paifang.modules.gateway.tokens import reading, service
 from paifang.modules.gateway.tokens.models import Token
@@ -41,13 +41,14 @@ async def list_tokens(
         Query(description="Part of the name or of the key's first characters, or its last four."),
     ] = None,
     user_id: UUID | None = None,
+    mine: Mine = False,
 ) -> Any:
     """The tokens that the caller sees, the newest first: all of the groups they manage, their own
     in others.
     """
     found = await reading.list_page(
         on,
-        caller=caller,
+        caller=caller.only_mine(mine),
         paging=paging,
         group_id=group_id,
         status=status,

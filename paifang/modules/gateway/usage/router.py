@@ -42,7 +42,7 @@ async def get_usage(
     period = wanted.period()
     found = await service.series(
         session,
-        caller=caller,
+        caller=caller.only_mine(wanted.mine),
         period=period,
         by=None if wanted.by == "none" else wanted.by,
         wanted=wanted.wanted(),
@@ -66,6 +66,7 @@ async def get_overview(
     most.
     """
     period, narrow = wanted.period(), wanted.wanted()
+    caller = caller.only_mine(wanted.mine)
     course = await service.series(
         session, caller=caller, period=period, by=None, wanted=narrow, limit=0, latency=True
     )

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from paifang.core.db import utc_now
 from paifang.modules.gateway.changes import PRINTABLE_PATTERN
-from paifang.modules.gateway.fields import MoneyOut
+from paifang.modules.gateway.fields import Mine, MoneyOut
 from paifang.modules.gateway.usage.figures import Series, Sums
 from paifang.modules.gateway.usage.periods import Period
 
@@ -52,6 +52,7 @@ class UsageNarrow(PeriodQuery):
     token_id: Text | None = None
     channel_id: Text | None = None
     model: Text | None = None
+    mine: Mine = False
 
     def wanted(self) -> dict[str, str]:
         """The filters that are given, by column."""

@@ -10,8 +10,16 @@ from sqlalchemy import update
 from conftest import ADMIN_KEY
 from doubles.authenticator import Authenticator
 from modules.accounts.factors.people import Clock
-from modules.accounts.factors.walk import SITE, Browser, add_passkey, add_totp, answer, code_of
-from modules.accounts.people import PASSWORD, People, code, sign_in
+from modules.accounts.factors.walk import (
+    SITE,
+    Browser,
+    add_passkey,
+    add_totp,
+    answer,
+    code_of,
+    ticket_of,
+)
+from modules.accounts.people import OTHER_PASSWORD, PASSWORD, People, code, sign_in, use
 from paifang.core.db import utc_now
 from paifang.core.runtime import Runtime
 from paifang.modules.accounts.sessions.models import Session
@@ -47,6 +55,10 @@ async def proved(client: httpx.AsyncClient, **proof: object) -> bool:
         assert answered.json()["until"]
         return True
     return False
+
+
+async def change(client: httpx.AsyncClient, **body: str) -> httpx.Response:
+    return await client.post("/account/password", json=body)
 
 
 async def test_asvs_7_5_1_a_sensitive_change_wants_a_recent_proof(
@@ -113,6 +125,41 @@ async def test_who_has_a_second_factor_proves_it_with_that(
     texts = [mail.text for mail in await people.mails("ann@example.org")]
     for word in ("was added", "new recovery codes", "code was used", "was removed"):
         assert any(word in text.lower() for text in texts), word
+
+
+async def test_asvs_7_5_1_a_second_factor_guards_the_password_too(
+    people: People, browser: Browser, runtime: Runtime, clock: Clock
+) -> None:
+    await people.make()
+    client = browser()
+    await sign_in(client)
+    secret, codes = await add_totp(client, clock)
+    assert codes is not None
+    again = (403, "reauthentication_required")
+    known = {"password": OTHER_PASSWORD, "current": PASSWORD}
+    assert code(await change(client, **known)) == again, "it was proved, but by the password alone"
+    assert await proved(client, code=code_of(secret, clock))
+    assert code(await change(client, **{**known, "current": "not it"})) == (403, "wrong_password")
+    assert (await change(client, **known)).status_code == 204
+    await wait(runtime)
+    assert code(await change(client, password=PASSWORD, current=OTHER_PASSWORD)) == again
+    assert code(await change(client, password=PASSWORD)) == again
+    assert await proved(client, code=codes[0])
+    assert (await change(client, password=PASSWORD)).status_code == 204, "the proof is enough"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+async def test_who_has_just_signed_in_with_the_second_factor_has_proved_it(
+    people: People, browser: Browser, clock: Clock
+) -> None:
+    await people.make()
+    first, client = browser(), browser()
+    await sign_in(first)
+    secret, _codes = await add_totp(first, clock)
+    body = {"ticket": await ticket_of(client), "code": code_of(secret, clock)}
+    use(client, await client.post("/auth/sign-in/totp", json=body))
+    assert (await change(client, password=OTHER_PASSWORD)).status_code == 204
+    assert code(await first.get("/account")) == (401, "session_ended")
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -178,8 +178,8 @@ export function channelState(channel: Channel): {
   text: string;
 } {
   const { t } = i18n.global;
-  if (channel.status === "disabled") return { kind: "off", text: t("gateway.statuses.disabled") };
+  if (channel.status === "disabled") return { kind: "off", text: t("ui.statuses.disabled") };
   if (channel.test_error !== null) return { kind: "bad", text: t("gateway.channel.failing") };
   if (channel.models.length === 0) return { kind: "warn", text: t("gateway.channel.no_models") };
-  return { kind: "ok", text: t("gateway.statuses.enabled") };
+  return { kind: "ok", text: t("ui.statuses.enabled") };
 }

@@ -2,6 +2,7 @@ import type { Ref } from "vue";
 
 import { api, take } from "@/api/client";
 import { i18n } from "@/i18n";
+import { statusOptions } from "@/ui/crud/status";
 import type { FormField, Option } from "@/ui/crud/types";
 import { useForm } from "@/ui/crud/useForm";
 
@@ -105,9 +106,9 @@ export function useGroupForm(options: { models: Ref<Option[]>; saved: () => unkn
     },
     {
       name: "status",
-      label: "gateway.state",
+      label: "ui.state",
       as: "select",
-      options: choices("statuses", ["enabled", "disabled"]),
+      options: statusOptions,
     },
   ];
   return useForm<GroupValues, Group>({

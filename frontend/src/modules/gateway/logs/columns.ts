@@ -38,7 +38,7 @@ export function logColumns(of: "portal" | "console"): Column<Log>[] {
   ];
   return [
     { name: "started_at", title: "gateway.log.time", as: "time" },
-    { name: "state", title: "gateway.state", as: "state", state: stateOf },
+    { name: "state", title: "ui.state", as: "state", state: stateOf },
     { name: "model", title: "gateway.model.one" },
     { name: "token_name", title: "gateway.token.one" },
     ...(of === "console" ? more : []),

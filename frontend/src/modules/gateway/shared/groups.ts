@@ -12,9 +12,10 @@ const MOST = 100;
 const chosen = ref(recall("group") ?? "");
 
 async function own(signal: AbortSignal, mayMake: boolean): Promise<Group[]> {
-  const query = { page_size: MOST, sort: "created_at" };
-  const { items } = await take(api.GET("/api/v1/gateway/groups", { params: { query }, signal }));
-  const mine = items.filter((group) => group.role !== null);
+  const query = { page_size: MOST, sort: "created_at", mine: true };
+  const { items: mine } = await take(
+    api.GET("/api/v1/gateway/groups", { params: { query }, signal }),
+  );
   const hasPersonal = mine.some((group) => group.kind === "personal");
   // A person's own group is made when it is first needed: here.
   if (hasPersonal || !mayMake) return mine;

@@ -1,5 +1,6 @@
 import { api, take } from "@/api/client";
 import { i18n } from "@/i18n";
+import { removeAction, statusActions, type Status } from "@/ui/crud/status";
 import type { BatchAction, RowAction } from "@/ui/crud/types";
 
 import type { Token, TokenWithKey } from "../types";
@@ -18,7 +19,7 @@ function ask(name: "rotate" | "revoke" | "remove", token: Token) {
   };
 }
 
-function setStatus(token: Token, status: "enabled" | "disabled") {
+function setStatus(token: Token, status: Status) {
   return api.PATCH("/api/v1/gateway/tokens/{token_id}", { ...path(token), body: { status } });
 }
 
@@ -35,24 +36,7 @@ export function tokenActions(shown: {
       when: alive,
       run: (token) => shown.connect(token),
     },
-    {
-      name: "enable",
-      title: "gateway.enable",
-      icon: "play",
-      needs: WRITE,
-      done: "gateway.enabled",
-      when: (token) => token.status === "disabled",
-      run: (token) => setStatus(token, "enabled"),
-    },
-    {
-      name: "disable",
-      title: "gateway.disable",
-      icon: "pause",
-      needs: WRITE,
-      done: "gateway.disabled",
-      when: (token) => token.status === "enabled",
-      run: (token) => setStatus(token, "disabled"),
-    },
+    ...statusActions<Token>({ needs: WRITE, set: setStatus }),
     {
       name: "take_over",
       title: "gateway.token.take_over",
@@ -83,17 +67,12 @@ export function tokenActions(shown: {
       confirm: (token) => ask("revoke", token),
       run: (token) => api.POST("/api/v1/gateway/tokens/{token_id}/revoke", path(token)),
     },
-    {
-      name: "remove",
-      title: "gateway.token.remove",
-      icon: "remove",
-      danger: true,
+    removeAction({
       needs: WRITE,
-      done: "gateway.removed",
       when: (token) => !alive(token),
-      confirm: (token) => ask("remove", token),
+      ask: (token) => ask("remove", token),
       run: (token) => api.DELETE("/api/v1/gateway/tokens/{token_id}", path(token)),
-    },
+    }),
   ];
 }
 
@@ -103,9 +82,9 @@ export function tokenBatch(): BatchAction<Token>[] {
   return [
     {
       name: "disable",
-      title: "gateway.disable",
+      title: "ui.actions.disable",
       needs: WRITE,
-      done: "gateway.disabled",
+      done: "ui.actions.disabled",
       run: (tokens) =>
         Promise.all(
           tokens.filter((one) => one.status === "enabled").map((one) => setStatus(one, "disabled")),

@@ -32,7 +32,7 @@ export function tokenColumns(of: "portal" | "console" | "group"): Column<Token>[
     ...(of === "console" ? wide : of === "group" ? person : []),
     {
       name: "state",
-      title: "gateway.state",
+      title: "ui.state",
       as: "state",
       state: ({ state }) => ({
         kind: KINDS[state],

@@ -153,7 +153,7 @@ async def run_test(
     model: Annotated[
         Text, Query(description="Call this model; without it, ask for the list of models.")
     ] = None,
-) -> TestEnvelope:
+) -> TestEnvelope | Envelope[None]:
     """Ask the upstream whether it answers, and keep the result with the channel."""
     runtime = _runtime(request)
     async with runtime.db.reading() as session:
