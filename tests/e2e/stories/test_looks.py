@@ -139,6 +139,7 @@ async def test_no_page_has_a_barrier_or_scrolls_sideways(
             await expect(page.get_by_role("dialog")).to_be_visible()
             await has_no_barrier(page)
         await page.goto(f"{house.url}/console")
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
         await page.keyboard.press("Control+K")
         await page.get_by_role("dialog").get_by_role("combobox").fill("team")
         await has_no_barrier(page)
