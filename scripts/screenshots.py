@@ -36,7 +36,10 @@ PAGES = {
     "overview": "/console/gateway/overview",
     "logs": "/console/gateway/logs",
     "models": "/console/gateway/models",
+    "people": "/console/accounts/users",
+    "roles": "/console/access/roles",
 }
+WIDE_ALONE = ("people", "roles")
 IN_CHINESE = ("tokens", "overview")
 """For the README in Chinese."""
 
@@ -115,6 +118,8 @@ def _visit(
     )
     page = context.new_page()
     wanted = PAGES if language == "en" else {name: PAGES[name] for name in IN_CHINESE}
+    if shape == "phone":
+        wanted = {name: path for name, path in wanted.items() if name not in WIDE_ALONE}
     suffix = "" if language == "en" else f"-{language}"
     who = ""
     for name, path in wanted.items():

@@ -103,9 +103,11 @@ async def test_one_name_made_twice_at_once_is_made_once(api: httpx.AsyncClient) 
 
 
 async def test_a_token_needs_a_group_that_exists(api: httpx.AsyncClient) -> None:
-    for group_id in ("nobody", "a\0b", "", "ü"):
+    for group_id in ("nobody", "a\1b", "", "ü"):
         answer = await api.post("/tokens", json={"group_id": group_id, "name": "a"})
         assert code(answer) == (404, "group_not_found")
+    answer = await api.post("/tokens", json={"group_id": "a\0b", "name": "a"})
+    assert code(answer) == (422, "invalid")
     assert (await api.get("/tokens")).json()["total"] == 0
 
 
