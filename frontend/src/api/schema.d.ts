@@ -13186,7 +13186,7 @@ export interface operations {
                 page_size?: number;
                 /** @description A column; `-` in front sorts downwards. */
                 sort?: string;
-                status?: ("pending" | "awaiting" | "invited" | "active" | "disabled") | null;
+                status?: ("pending" | "awaiting" | "unconfirmed" | "active" | "disabled") | null;
                 /** @description Part of the address or the name. */
                 search?: string | null;
                 /** @description They belong to it, or below it. */
@@ -13417,7 +13417,7 @@ export interface operations {
     "people.export_users": {
         parameters: {
             query?: {
-                status?: ("pending" | "awaiting" | "invited" | "active" | "disabled") | null;
+                status?: ("pending" | "awaiting" | "unconfirmed" | "active" | "disabled") | null;
                 /** @description Part of the address or the name. */
                 search?: string | null;
                 /** @description They belong to it, or below it. */

@@ -12,17 +12,19 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import Table, delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from paifang.core.db import utc_now
+from paifang.core.db.rows import make_unless_there
 from paifang.core.secrets import Secrets
 from paifang.modules.accounts.challenges import proof
 from paifang.modules.accounts.challenges.errors import ChallengeRequired, TooManyAttempts
 from paifang.modules.accounts.challenges.models import Throttle
 from paifang.modules.accounts.settings import AccountsSettings
 
+_THROTTLES: Table = Throttle.__table__  # type: ignore[assignment]  # a mapped table is a Table
 FORGOTTEN = timedelta(hours=24)
 """A count that was not touched for so long begins anew."""
 ADDRESS_FACTOR = 4
@@ -172,17 +174,10 @@ async def _locked(session: AsyncSession, key: str) -> Throttle:
     found = await session.get(Throttle, key, with_for_update=True, populate_existing=True)
     if found is not None:
         return found
-    made = Throttle(key=key, failures=0, until=utc_now(), updated_at=utc_now())
-    try:
-        # Another transaction may be making it: only our insert is undone then.
-        async with session.begin_nested():
-            session.add(made)
-    except IntegrityError:
-        found = await session.get(Throttle, key, with_for_update=True, populate_existing=True)
-        if found is None:
-            raise
-        return found
-    return made
+    now = utc_now()
+    new = {"key": key, "failures": 0, "until": now, "updated_at": now}
+    await make_unless_there(session, _THROTTLES, "key", new)
+    return await session.get_one(Throttle, key, populate_existing=True)
 
 
 async def forget_old(session: AsyncSession) -> int:
