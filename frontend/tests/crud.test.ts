@@ -306,6 +306,24 @@ describe("a form", () => {
     });
   }
 
+  test("tells when a change was refused: a part of it may have been made", async () => {
+    const failed = vi.fn();
+    const refuse = () => Promise.reject(new ApiError(409, "conflict"));
+    const form = useForm<{ name: string }, Row>({
+      fields: [{ name: "name", label: "ui.sign.email" }],
+      empty: () => ({ name: "" }),
+      create: refuse,
+      update: refuse,
+      failed,
+    });
+    form.openNew();
+    await form.submit();
+    expect(failed).not.toHaveBeenCalled();
+    form.openEdit(ROWS[0] as Row);
+    await form.submit();
+    expect(failed).toHaveBeenCalledOnce();
+  });
+
   test("puts the server's complaints at their fields and keeps what was typed", async () => {
     const errors = [{ field: "limits.rpm", message: "too many" }];
     const form = make(() => Promise.reject(new ApiError(422, "invalid", { errors })));

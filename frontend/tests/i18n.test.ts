@@ -81,6 +81,14 @@ test("each language has the same texts, and none is empty", () => {
   }
 });
 
+test("no key stands twice in one object: the first would say nothing", () => {
+  for (const file of FILES.filter((name) => /locales\W[\w-]+\.json$/.test(name))) {
+    const text = readFileSync(file, "utf8");
+    const again = JSON.stringify(JSON.parse(text), null, 2);
+    expect(text.trim().split("\n").length, file).toBe(again.split("\n").length);
+  }
+});
+
 test("every key that is used has a text", () => {
   const missing = [...used.whole].filter(([key]) => {
     const group = [...english.keys()].some((known) => known.startsWith(`${key}.`));

@@ -1,11 +1,11 @@
 /** Secrets of links: they are in no address that is logged, and they are not lost on the way. */
 import { VueQueryPlugin } from "@tanstack/vue-query";
 import { flushPromises, mount } from "@vue/test-utils";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { createMemoryHistory, createRouter } from "vue-router";
 
 import { connect } from "@/api/client";
-import { keepFragment, takeFragment } from "@/app/fragments";
+import { dropFragment, keepFragment, takeFragment } from "@/app/fragments";
 import { makeQueryClient } from "@/app/query";
 import { makeRouter } from "@/app/router";
 import { useSession } from "@/app/session/store";
@@ -65,6 +65,15 @@ test("a fragment is kept for its own path, once, and the last one counts", () =>
   keepFragment("/join", "#token=one");
   keepFragment("/console", "");
   expect(takeFragment("/join")).toBe("");
+  keepFragment("/join", "#token=one#two");
+  expect(takeFragment("/join")).toBe("#token=one#two");
+  keepFragment("/join", "#token=one");
+  dropFragment();
+  expect(takeFragment("/join")).toBe("");
+  keepFragment("/join", "#token=one");
+  const later = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 31 * 60_000);
+  expect(takeFragment("/join"), "an old one").toBe("");
+  later.mockRestore();
 });
 
 async function comeBack(...answers: Parameters<Server["on"]>[1][]) {

@@ -6,15 +6,22 @@ import { recallInTab, rememberInTab } from "./storage";
  * another service and back, until the page opens.
  */
 const NAME = "fragment";
+const KEPT_MS = 30 * 60_000;
 
 export function keepFragment(path: string, fragment: string): void {
-  rememberInTab(NAME, fragment === "" ? null : path + fragment);
+  rememberInTab(NAME, fragment === "" ? null : `${Date.now()} ${path}${fragment}`);
 }
 
-/** The fragment that was kept for that path, this once; empty when there is none. */
-export function takeFragment(path: string): string {
-  const [kept, fragment] = (recallInTab(NAME) ?? "").split(/(?=#)/, 2);
-  if (kept !== path || fragment === undefined) return "";
+/** Nobody is to find it: its reader has left, or may not open the page. */
+export function dropFragment(): void {
   rememberInTab(NAME, null);
-  return fragment;
+}
+
+/** The fragment that was kept for that path, this once; empty when there is none, or an old one. */
+export function takeFragment(path: string): string {
+  const [, at = "", kept = ""] = /^(\d+) (.*)$/s.exec(recallInTab(NAME) ?? "") ?? [];
+  const cut = kept.indexOf("#");
+  if (cut < 0 || kept.slice(0, cut) !== path) return "";
+  dropFragment();
+  return Date.now() - Number(at) > KEPT_MS ? "" : kept.slice(cut);
 }

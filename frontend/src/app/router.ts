@@ -10,7 +10,7 @@ import { MODULES } from "@/modules";
 import { pushToast } from "@/ui/feedback/toasts";
 
 import { useAccess } from "./access";
-import { keepFragment, takeFragment } from "./fragments";
+import { dropFragment, keepFragment, takeFragment } from "./fragments";
 import { useSession } from "./session/store";
 
 /** The app's router. `base` is for tests. */
@@ -65,6 +65,7 @@ async function admit(to: RouteLocationNormalized) {
     // A role may have been given since.
     if (!access.may(to.meta.needs)) await access.load().catch(() => undefined);
     if (!access.may(to.meta.needs)) {
+      dropFragment();
       return { name: "forbidden", query: { at: address }, replace: true };
     }
   }

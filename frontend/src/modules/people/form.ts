@@ -49,7 +49,7 @@ export function changesOf(person: Person, values: PersonValues) {
 async function save(person: Person, values: PersonValues): Promise<void> {
   const params = { path: { user_id: person.id } };
   const { profile, roles, positions } = changesOf(person, values);
-  // Roles first: they are what may be refused, and then nothing has changed.
+  // Roles first: they are what is refused most.
   if (roles) {
     await api.PUT("/api/v1/accounts/users/{user_id}/roles", { params, body: { role_ids: roles } });
   }
@@ -131,5 +131,6 @@ export function usePersonForm(saved: (result: unknown) => unknown) {
     },
     update: save,
     saved,
+    failed: () => saved(undefined), // some of it may have been saved
   });
 }

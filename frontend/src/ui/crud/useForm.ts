@@ -18,6 +18,8 @@ export interface FormOptions<Values extends object, Row = never> {
   update?: (row: Row, values: Values) => Promise<unknown>;
   /** After it has been saved: refetch the list. `result` is what the call answered. */
   saved?: (result: unknown) => unknown;
+  /** After a change was refused: of one that takes several calls, some may have been made. */
+  failed?: () => unknown;
   /** Key of what is said then; null says nothing. */
   done?: string | null;
 }
@@ -105,6 +107,7 @@ export function useForm<Values extends object, Row = never>(options: FormOptions
       await options.saved?.(result);
     } catch (failure) {
       complain(failure);
+      if (row.value !== null) await options.failed?.();
     } finally {
       busy.value = false;
     }

@@ -1,4 +1,4 @@
-import { ref } from "vue";
+import { ref, watch } from "vue";
 
 import { recall, remember } from "@/app/storage";
 
@@ -12,6 +12,10 @@ export function useSearchShown(isFiltered: () => boolean) {
   const usual = !globalThis.matchMedia(NARROW).matches;
   const kept = recall("search");
   const shown = ref(kept === null ? usual || isFiltered() : kept === "shown");
+  // A link or another part of the page may filter the list: one has to see why it is short.
+  watch(isFiltered, (now) => {
+    if (now) shown.value = true;
+  });
 
   function toggle(): void {
     shown.value = !shown.value;

@@ -131,5 +131,6 @@ export function useRoleForm(options: { departments: () => TreeNode[]; saved: () 
       );
     },
     saved: options.saved,
+    failed: options.saved, // what the list shows may have changed
   });
 }
