@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
@@ -132,8 +133,16 @@ async def second_step(page: Page) -> None:
     await expect(page.get_by_label("Password", exact=True)).to_have_count(0)
 
 
-async def set_up_an_app(page: Page) -> tuple[str, list[str]]:
-    """On the security page; the app's secret, and the recovery codes."""
+@dataclass(frozen=True)
+class App:
+    """An authenticator app, with the code by which it was set up."""
+
+    secret: str
+    code: str
+
+
+async def set_up_an_app(page: Page) -> tuple[App, list[str]]:
+    """On the security page; the app, and the recovery codes."""
     await page.get_by_role("button", name="Set it up").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("img")).to_be_visible()
@@ -141,7 +150,8 @@ async def set_up_an_app(page: Page) -> tuple[str, list[str]]:
     await dialog.get_by_label("Code from").fill("000000")
     await dialog.get_by_role("button", name="Turn it on").click()
     await expect(dialog.get_by_role("alert")).to_contain_text("not right")
-    await dialog.get_by_label("Code from").fill(code_now(secret))
+    app = App(secret, code_now(secret))
+    await dialog.get_by_label("Code from").fill(app.code)
     await dialog.get_by_role("button", name="Turn it on").click()
     codes = page.get_by_role("dialog", name="Recovery codes")
     shown = (await codes.locator("pre").inner_text()).split()
@@ -154,7 +164,7 @@ async def set_up_an_app(page: Page) -> tuple[str, list[str]]:
     await codes.get_by_role("button", name="I have kept it").click()
     await expect(page.locator("main")).to_contain_text("Recovery codes left: 10")
     assert shown[0] not in await page.content(), "codes are shown once"
-    return secret, shown
+    return app, shown
 
 
 async def test_an_app_asks_for_its_code_beside_the_password_and_a_recovery_code_opens_once(
@@ -163,7 +173,7 @@ async def test_an_app_asks_for_its_code_beside_the_password_and_a_recovery_code_
     person = await house.person("App Holder")
     refused = (r"/account/totp/confirm", r"/auth/sign-in/(totp|recovery-code)")
     async with house.inside(person, "/account/security", *refused) as page:
-        secret, codes = await set_up_an_app(page)
+        app, codes = await set_up_an_app(page)
         await house.sign_out(page, person)
 
         await page.goto(f"{house.url}/sign-in")
@@ -171,10 +181,10 @@ async def test_an_app_asks_for_its_code_beside_the_password_and_a_recovery_code_
         code = page.get_by_label("Code from your authenticator app")
         await expect(code).to_be_focused()
         # The code that set the app up has been used.
-        await code.fill(code_now(secret))
+        await code.fill(app.code)
         await code.press("Enter")
         await expect(page.get_by_role("alert")).to_contain_text("not right")
-        await code.fill(code_now(secret, later=1))
+        await code.fill(code_now(app.secret, later=1))
         await code.press("Enter")
         await page.wait_for_url(f"{house.url}/")
         await house.sign_out(page, person)
@@ -311,7 +321,7 @@ async def test_another_service_lets_in_who_is_linked_and_the_second_factor_is_as
         await page.get_by_role("button", name="Link", exact=True).click()
         await page.wait_for_url(f"{house.url}/account/security")
         await expect(page.locator("main")).to_contain_text("linked.there@example.com")
-        secret, _ = await set_up_an_app(page)
+        app, _ = await set_up_an_app(page)
         await house.sign_out(page, person)
 
         with provider.broken(error="access_denied"):
@@ -320,7 +330,9 @@ async def test_another_service_lets_in_who_is_linked_and_the_second_factor_is_as
             await expect(page.get_by_role("alert")).to_contain_text("did not")
         await page.goto(f"{house.url}/sign-in?next=/account/sessions")
         await page.get_by_role("link", name="Sign in with The Company").click()
-        await page.get_by_label("Code from your authenticator app").fill(code_now(secret, later=1))
+        await page.get_by_label("Code from your authenticator app").fill(
+            code_now(app.secret, later=1)
+        )
         await page.get_by_role("button", name="Sign in").click()
         await page.wait_for_url(f"{house.url}/account/sessions")
         # The trip counts once.
