@@ -178,7 +178,7 @@ async def test_somebody_is_invited_and_the_link_is_shown_once(visitor: Visitor, 
         await expect(link.locator("pre")).to_contain_text("/sign-up#invitation=")
         await link.get_by_role("button", name="I have kept it").click()
         row = page.get_by_role("row").filter(has_text="friend@example.org")
-        await expect(row).to_contain_text("Invited")
+        await expect(row).to_contain_text("Address not confirmed")
         await page.reload()
         await expect(row).to_be_visible()
         assert "#invitation=" not in await page.content()
