@@ -152,7 +152,7 @@ async def test_the_menu_takes_another_title_and_gives_it_back(visitor: Visitor) 
         await page.get_by_label("English").fill("What was called")
         await page.get_by_role("button", name="Save").click()
         await expect(side.get_by_role("link", name="What was called")).to_be_visible()
-        await press(page, "/gateway/logs", "As its module has it")
+        await press(page, "/gateway/logs", "Reset to default")
         await expect(side.get_by_role("link", name="Logs")).to_be_visible()
 
 
