@@ -232,7 +232,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._size > MAX_HEAD_BYTES:
             self._refuse(431, _TOO_LARGE)
         else:
-            self._refuse(400, msg.encode("ascii"))
+            # Also to a request whose body turns out to be none.
+            self._write_refusal(400, msg.encode("ascii"))
+            self.transport.close()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.serving = cycle
@@ -246,12 +248,15 @@ class HttpProtocol(HttpToolsProtocol):
             return
         # Not into an answer that is being sent.
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(
-                b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
-                b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n%b"
-                % (STATUS_LINE[status], self.fixed_lines(), len(text), text)
-            )
+            self._write_refusal(status, text)
         self.transport.close()
+
+    def _write_refusal(self, status: int, text: bytes) -> None:
+        self.transport.write(
+            b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+            b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n%b"
+            % (STATUS_LINE[status], self.fixed_lines(), len(text), text)
+        )
 
     def fixed_lines(self) -> bytes:
         """The headers of every answer that is written here; uvicorn makes a new list of its own

@@ -290,7 +290,7 @@ def test_only_mine_is_never_more_than_the_scope_and_takes_no_permission_away() -
         assert one.only_mine(False).scope == one.scope
     assert caller(None).only_mine().scope == NOTHING
     assert key.only_mine().may("notes:write")
-    assert caller(EVERYTHING).only_mine().scope_of("notes:read") == EVERYTHING
+    assert caller(EVERYTHING).only_mine().scope_of("notes:read") == OWN
 
 
 def test_aliases_and_columns_are_told_from_what_is_scoped() -> None:
