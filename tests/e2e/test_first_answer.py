@@ -118,7 +118,11 @@ async def test_a_stream_that_is_left_stops_the_model_and_is_billed_for_what_came
 ) -> None:
     _installation, up, client = started
     stream = await client.chat.completions.create(
-        model=MODEL, messages=_ask("Tell a very long story."), max_tokens=3000, stream=True
+        model=MODEL,
+        messages=_ask("Tell a very long story."),
+        max_tokens=3000,
+        stream=True,
+        extra_body={"ignore_eos": True},  # else it may be over before a slow client leaves
     )
     seen = 0
     async for chunk in stream:
