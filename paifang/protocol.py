@@ -123,7 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self._offer and not self._decline(memoryview(data)[offer.args[0] :]):
                 return
         if self._size > MAX_HEAD_BYTES:
-            self._refuse(431, _TOO_LARGE)
+            self._refuse()
             return
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -230,7 +230,7 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What uvicorn does when the parser stops, for whichever reason."""
         if self._size > MAX_HEAD_BYTES:
-            self._refuse(431, _TOO_LARGE)
+            self._refuse()
         else:
             # Also to a request whose body turns out to be none.
             self._write_refusal(400, msg.encode("ascii"))
@@ -243,12 +243,12 @@ class HttpProtocol(HttpToolsProtocol):
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _refuse(self, status: int, text: bytes) -> None:
+    def _refuse(self) -> None:
         if self.transport.is_closing():
             return
         # Not into an answer that is being sent.
         if self.cycle is None or self.cycle.response_complete:
-            self._write_refusal(status, text)
+            self._write_refusal(431, _TOO_LARGE)
         self.transport.close()
 
     def _write_refusal(self, status: int, text: bytes) -> None:
