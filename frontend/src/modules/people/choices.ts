@@ -5,6 +5,7 @@ import { useI18n } from "vue-i18n";
 import { api, take } from "@/api/client";
 import { useAccess } from "@/app/access";
 import { LANGUAGES } from "@/i18n";
+import { useDepartments as useTree } from "@/modules/access/shared/useDepartments";
 import type { Option, TreeNode } from "@/ui/crud/types";
 
 import type { Department } from "./types";
@@ -75,24 +76,18 @@ export function unfold(
 
 /** The departments that the caller sees: as a tree for a form, as a list for a filter, by id. */
 export function useDepartments() {
-  const access = useAccess();
   const named = useNamed();
-  const { data } = useQuery({
-    queryKey: ["people", "departments"],
-    queryFn: ({ signal }) => take(api.GET("/api/v1/access/departments", { signal })),
-    enabled: () => access.may(READ.departments),
-    ...RARELY_CHANGES,
-  });
-  const nodesOf = (tree: readonly Department[]): TreeNode[] =>
-    tree.map((department) => ({
+  const { tree } = useTree();
+  const nodesOf = (among: readonly Department[]): TreeNode[] =>
+    among.map((department) => ({
       value: department.id,
       label: named(department),
       children: nodesOf(department.children),
     }));
-  const list = computed(() => unfold(data.value ?? []));
+  const list = computed(() => unfold(tree.value));
   const names = computed(() => new Map(list.value.map(({ department: d }) => [d.id, d.name])));
   return {
-    nodes: computed(() => nodesOf(data.value ?? [])),
+    nodes: computed(() => nodesOf(tree.value)),
     options: computed<Option[]>(() =>
       list.value.map(({ department, depth }) => ({
         value: department.id,
